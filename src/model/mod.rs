@@ -1,0 +1,23 @@
+//! The vocabulary of muster: what a Compose file means once every short form, default and variable is resolved.
+//!
+//! Plain data. Nothing here reads a file, the environment or the clock, and nothing here knows the kernel.
+
+pub mod health;
+pub mod ids;
+pub mod mount;
+pub mod network;
+pub mod port;
+pub mod project;
+pub mod resources;
+pub mod restart;
+pub mod service;
+
+pub use health::{HealthTest, Healthcheck};
+pub use ids::{ContainerId, ImageId, NetworkId};
+pub use mount::{FileMount, Mount, MountKind, Tmpfs};
+pub use network::{Attachment, Ipam, Network, NetworkMode};
+pub use port::{PortRange, Protocol, PublishedPort};
+pub use project::{FileObject, FileSource, Project, Volume};
+pub use resources::{Logging, Resources, Ulimit};
+pub use restart::RestartPolicy;
+pub use service::{Condition, Dependency, PullPolicy, Service};

@@ -1,0 +1,2 @@
+//! The kernel, one function a call. The only place with `unsafe`.
+#![allow(unsafe_code)]
