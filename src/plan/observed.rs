@@ -1,0 +1,82 @@
+//! One snapshot of what there is, taken before any thinking.
+
+use crate::model::{ContainerId, ImageId, Service};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything of one project, and what of the host it needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub containers: Vec<ObservedContainer>,
+    /// By real name: all networks of the host that the model names or the project owns.
+    pub networks: BTreeMap<String, ObservedNetwork>,
+    /// By real name, likewise.
+    pub volumes: BTreeMap<String, ObservedVolume>,
+    /// Every reference of the model: the image it means on this host now, if any.
+    pub images: BTreeMap<String, Option<ObservedImage>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedImage {
+    pub id: ImageId,
+    /// The image has a HEALTHCHECK.
+    pub healthcheck: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    pub id: ContainerId,
+    pub service: String,
+    pub number: u32,
+    pub oneoff: bool,
+    pub name: String,
+    /// The service as it was applied to this container.
+    pub applied: Service,
+    pub image_id: ImageId,
+    pub state: ObservedState,
+    /// Real names of the networks it is attached to.
+    pub networks: Vec<String>,
+    /// Real names of its anonymous volumes.
+    pub anonymous_volumes: Vec<String>,
+    /// Content digests of configs and secrets at creation, by `config:<key>` or `secret:<key>`.
+    #[serde(default)]
+    pub file_digests: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObservedState {
+    Created,
+    Running {
+        healthy: Option<bool>,
+    },
+    /// Between two runs.
+    Restarting,
+    Exited {
+        code: i32,
+    },
+    Dead,
+}
+
+impl ObservedState {
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Restarting)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedNetwork {
+    pub id: String,
+    /// Project that made it; `None` where nobody recorded one.
+    pub project: Option<String>,
+    pub internal: bool,
+    pub subnet: String,
+    /// Some container of another project is attached.
+    pub used_by_others: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedVolume {
+    pub project: Option<String>,
+    pub anonymous: bool,
+}
