@@ -3,4 +3,80 @@
 //! Synchronous, and called only from a process with one thread, for it clones. It knows no Compose, no image and
 //! no network; namespaces that others prepared come in as descriptors.
 
+pub mod cgroup;
 pub mod spec;
+
+use spec::{ExecSpec, Spec};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// Standard streams of a process.
+#[derive(Debug)]
+pub enum Stdio {
+    /// Input, output, error.
+    Fds([OwnedFd; 3]),
+    /// A pty of the container's own devpts; its master comes back in `Started::console`.
+    Tty { rows: u16, cols: u16 },
+}
+
+/// A process that runs: its execve has succeeded.
+#[derive(Debug)]
+pub struct Started {
+    /// In the caller's PID namespace.
+    pub pid: i32,
+    /// Close-on-exec. The process is a child of the caller: it reaps it with `wait`.
+    pub pidfd: OwnedFd,
+    /// The pty's master with `Stdio::Tty`.
+    pub console: Option<OwnedFd>,
+}
+
+/// Why a process did not start. Nothing of it is left running, and its cgroup is removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// Step, object and cause: `exec: "nosuch": executable file not found in $PATH`.
+    pub message: String,
+    /// 127: no such command; 126: it cannot be executed; 125: the container could not be set up.
+    pub code: i32,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Code(i32),
+    Signal(i32),
+}
+
+impl Ended {
+    /// As a shell tells it: 128 + signal.
+    pub fn exit_code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Creates and starts a container; returns once its execve has succeeded. `net` is the namespace of
+/// `NetNamespace::Given`. The container dies with the calling thread (PR_SET_PDEATHSIG).
+pub fn start(spec: &Spec, io: Stdio, net: Option<BorrowedFd<'_>>) -> Result<Started, StartError> {
+    let _ = (spec, io, net);
+    Err(StartError { message: "start: not there yet".into(), code: 125 })
+}
+
+/// Starts a further process in the container whose init is `container`; it is a child of the caller.
+pub fn exec(container: BorrowedFd<'_>, spec: &Spec, exec: &ExecSpec, io: Stdio) -> Result<Started, StartError> {
+    let _ = (container, spec, exec, io);
+    Err(StartError { message: "exec: not there yet".into(), code: 125 })
+}
+
+/// Reaps a child; waits for its end.
+pub fn wait(pidfd: BorrowedFd<'_>) -> Result<Ended, crate::sys::Error> {
+    let _ = pidfd;
+    Err(crate::sys::Error::new("waitid", "child", crate::sys::Errno::NOSYS))
+}
+
+/// A descriptor of the running program on a read-only mount of its own, so that nothing can write to the program
+/// through `/proc/<pid>/exe` (CVE-2019-5736). Spawn the shim from `/proc/self/fd/<n>`; the descriptor is close-on-exec.
+pub fn sealed_self_exe() -> Result<OwnedFd, crate::sys::Error> {
+    Err(crate::sys::Error::new("open_tree", "/proc/self/exe", crate::sys::Errno::NOSYS))
+}

@@ -1,2 +1,6 @@
 //! The kernel, one function a call. The only place with `unsafe`.
 #![allow(unsafe_code)]
+
+mod error;
+
+pub use error::{Errno, Error, Result};
