@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod error;
+pub mod netns;
 pub mod seqpacket;
 
 pub use error::{Errno, Error, Result};
