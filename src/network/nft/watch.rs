@@ -2,7 +2,11 @@
 
 use crate::network::{error::NetworkError, netlink::attributes, thread::NFT_THREAD};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
-use std::{io, os::fd::{AsFd, BorrowedFd}, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// NFNLGRP_NFTABLES
