@@ -127,10 +127,8 @@ mod tests {
     #[test]
     fn a_detached_program_has_its_descriptors_and_no_others() {
         assert_eq!(run("cat /proc/self/fd/3"), "four");
-        assert_eq!(
-            run("echo /proc/self/fd/*").trim(),
-            "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3"
-        );
+        let open = run("fd=0; while [ $fd -lt 100 ]; do [ -e /proc/self/fd/$fd ] && echo $fd; fd=$((fd + 1)); done");
+        assert_eq!(open, "0\n1\n2\n3\n");
     }
 
     #[test]
@@ -147,7 +145,9 @@ mod tests {
     fn a_detached_program_ignores_and_blocks_no_signal() {
         let text = run("grep -E '^Sig(Blk|Ign)' /proc/self/status");
         for line in text.lines() {
-            assert!(line.ends_with("\t0000000000000000"), "{text}");
+            // glibc's posix_spawn, by which this test was started, ignores its own two signals 32 and 33.
+            let bits = u64::from_str_radix(line.split('\t').nth(1).unwrap(), 16).unwrap() & !(3 << 31);
+            assert_eq!(bits, 0, "{text}");
         }
     }
 
