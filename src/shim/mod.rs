@@ -24,7 +24,7 @@ pub mod wire;
 use crate::{
     model::ContainerId,
     state::Layout,
-    sys::{self, Errno, seqpacket, this_process},
+    sys::{self, Errno, process, seqpacket, this_process},
 };
 use keeper::{Keeper, complain};
 use std::{
@@ -39,7 +39,7 @@ use std::{
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
 /// The OOM killer takes a shim nearly last. Not -1000: a shim that leaks shall not survive the host.
-const OOM_SCORE: &str = "-999";
+const OOM_SCORE: i32 = -999;
 
 #[derive(Debug, thiserror::Error)]
 enum ShimError {
@@ -86,19 +86,19 @@ fn keep(layout: Layout, id: ContainerId) -> Result<(), ShimError> {
 fn detach_from_parent() -> Result<OwnedFd, ShimError> {
     this_process::close_inherited()?;
     let supervisor = this_process::take_stdin()?;
-    match this_process::new_session() {
+    match process::new_session() {
         // It leads its process group already, so whoever started it has seen to that.
         Err(error) if error.errno != Errno::PERM => return Err(error.into()),
         _ => {}
     }
-    this_process::set_name(c"muster-shim")?;
+    process::set_name(c"muster-shim")?;
     this_process::outlive_polite_signals()?;
     this_process::set_subreaper(true)?;
-    this_process::set_umask(0o077);
+    process::set_umask(0o077);
     let root = Path::new("/");
     std::env::set_current_dir(root).map_err(|source| ShimError::Directory { path: root.into(), source })?;
     // Refused without CAP_SYS_RESOURCE; then the shim is as likely a victim as others.
-    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    let _ = process::set_oom_score(OOM_SCORE);
     Ok(supervisor)
 }
 

@@ -86,7 +86,7 @@ impl Run {
         };
         let Streams { stdio, mut outputs, stdin } = streams(&spec, attended).map_err(no_streams)?;
         let Started { pid, pidfd, mut console } = runtime::start(&spec, stdio, net)?;
-        let started_at = Timestamp::now().to_string();
+        let started_at = now();
         if !by_peer && let Some(master) = console.take() {
             outputs.push(Output::new(Stream::Stdout, master).map_err(no_streams)?);
         }
@@ -169,14 +169,7 @@ impl Run {
                 (255, None)
             }
         };
-        Exit {
-            code,
-            signal,
-            oom,
-            started_at: Some(self.started_at),
-            finished_at: Timestamp::now().to_string(),
-            note: None,
-        }
+        Exit { code, signal, oom, started_at: Some(self.started_at), finished_at: now(), note: None }
     }
 
     /// All that the container wrote is in the pipes by now, so one filling of each is the most that can be its own. Whoever
@@ -270,6 +263,11 @@ fn streams(spec: &Spec, attended: Attended) -> sys::Result<Streams> {
             })
         }
     }
+}
+
+/// RFC 3339 with nine digits of a second, so that texts compare as times do.
+fn now() -> String {
+    format!("{:.9}", Timestamp::now())
 }
 
 fn no_streams(error: sys::Error) -> StartError {

@@ -3,7 +3,7 @@
 //! Between fork and execve only async-signal-safe calls are made (signal-safety(7)), so a threaded caller is no danger,
 //! though only the single-threaded shim has a use for it.
 
-use super::{Errno, Error, Result};
+use super::{Errno, Error, Result, error::Named};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::{
     ffi::CStr,
@@ -17,7 +17,7 @@ use std::{
 /// Returns once its execve has succeeded.
 pub fn spawn<const N: usize>(program: &CStr, arguments: &[&CStr], fds: [BorrowedFd<'_>; N]) -> Result<()> {
     let object = || program.to_string_lossy();
-    let (report, reporter) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Error::new("pipe", object(), errno))?;
+    let (report, reporter) = pipe_with(PipeFlags::CLOEXEC).named("pipe", object())?;
     let mut argv: Vec<*const libc::c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(ptr::null());
     let plan = Plan { program: program.as_ptr(), argv: argv.as_ptr(), report: reporter.as_raw_fd() };

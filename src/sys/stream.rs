@@ -1,6 +1,6 @@
 //! Pipes and terminals as the keeper of a process reads them.
 
-use super::{Errno, Error, Result};
+use super::{Errno, Error, Result, error::Named};
 use rustix::{
     fs::{Mode, OFlags},
     pipe::{PipeFlags, pipe_with},
@@ -12,22 +12,21 @@ use std::{
 
 /// Reading end, writing end; both close-on-exec and blocking.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Error::new("pipe", "new pipe", errno))
+    pipe_with(PipeFlags::CLOEXEC).named("pipe", "new pipe")
 }
 
 /// /dev/null, for reading and writing.
 pub fn null() -> Result<OwnedFd> {
-    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| Error::new("open", "/dev/null", errno))
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).named("open", "/dev/null")
 }
 
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
-    rustix::io::ioctl_fionbio(fd.as_fd(), true).map_err(|errno| Error::new("ioctl", "FIONBIO", errno))
+    rustix::io::ioctl_fionbio(fd.as_fd(), true).named("ioctl", "FIONBIO")
 }
 
 /// Bytes that the pipe can hold (F_GETPIPE_SZ).
 pub fn pipe_size(pipe: BorrowedFd<'_>) -> Result<usize> {
-    rustix::pipe::fcntl_getpipe_size(pipe).map_err(|errno| Error::new("fcntl", "F_GETPIPE_SZ", errno))
+    rustix::pipe::fcntl_getpipe_size(pipe).named("fcntl", "F_GETPIPE_SZ")
 }
 
 /// What a read of a non-blocking descriptor came to.

@@ -1,30 +1,12 @@
-//! What a process sets for itself.
+//! What a long-lived keeper of other processes sets up for itself; attributes of any process are in `process`.
 
-use super::{Error, Result};
+use super::{Error, Result, error::Named};
 use nix::sys::{
     signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
     wait::{Id, WaitPidFlag, waitid, waitpid},
 };
 use rustix::process::{Pid, getpid};
-use std::{
-    ffi::CStr,
-    os::fd::{AsFd, OwnedFd},
-};
-
-/// setsid(2): a new session without a terminal.
-pub fn new_session() -> Result<()> {
-    rustix::process::setsid().map(drop).map_err(|errno| Error::new("setsid", "this process", errno))
-}
-
-/// The name that ps(1) shows, at most 15 bytes (PR_SET_NAME).
-pub fn set_name(name: &CStr) -> Result<()> {
-    rustix::thread::set_name(name).map_err(|errno| Error::new("prctl", "PR_SET_NAME", errno))
-}
-
-/// Permission bits that new files do not get.
-pub fn set_umask(mask: u32) {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-}
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Effective user id.
 pub fn uid() -> u32 {
@@ -35,7 +17,7 @@ pub fn uid() -> u32 {
 pub fn set_subreaper(on: bool) -> Result<()> {
     // Any number but 0 means yes; rustix takes a pid for it.
     let pid: Option<Pid> = on.then(getpid);
-    rustix::process::set_child_subreaper(pid).map_err(|errno| Error::new("prctl", "PR_SET_CHILD_SUBREAPER", errno))
+    rustix::process::set_child_subreaper(pid).named("prctl", "PR_SET_CHILD_SUBREAPER")
 }
 
 /// Reaps an orphan that has ended, if there is one: not those in `children`, which others wait for. True: look again.
@@ -53,7 +35,7 @@ pub fn take_stdin() -> Result<OwnedFd> {
     let failed = |call| move |errno| Error::new(call, "standard input", errno);
     let taken = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3).map_err(failed("dup"))?;
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC, 0.into())
-        .map_err(|errno| Error::new("open", "/dev/null", errno))?;
+        .named("open", "/dev/null")?;
     rustix::stdio::dup2_stdin(&null).map_err(failed("dup2"))?;
     Ok(taken)
 }
