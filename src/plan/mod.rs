@@ -5,9 +5,11 @@
 
 pub mod diff;
 pub mod error;
+mod mask;
 pub mod observed;
 pub mod op;
 pub mod render;
+mod short_form;
 
 pub use diff::{changes, config_hash};
 pub use error::PlanError;
