@@ -3,7 +3,8 @@
 //! Works on the serialised form, so that an attribute that is added to the model tomorrow is compared as well.
 
 use super::{Change, mask, short_form};
-use crate::model::Service;
+use crate::model::{Network, Service};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::{
@@ -31,7 +32,18 @@ pub fn changes(from: &Service, to: &Service) -> Vec<Change> {
     if from == to {
         return Vec::new();
     }
-    let (from, to) = (comparable(from), comparable(to));
+    compare_maps(&comparable(from), &comparable(to))
+}
+
+/// Likewise for networks. Who made it is no part of what it is.
+pub fn network_changes(from: &Network, to: &Network) -> Vec<Change> {
+    if from == to {
+        return Vec::new();
+    }
+    compare_maps(&fields(from, &["name", "external"]), &fields(to, &["name", "external"]))
+}
+
+fn compare_maps(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<Change> {
     let mut found = Vec::new();
     for field in from.keys().chain(to.keys().filter(|key| !from.contains_key(*key))) {
         compare_field(
@@ -45,11 +57,15 @@ pub fn changes(from: &Service, to: &Service) -> Vec<Change> {
 }
 
 fn comparable(service: &Service) -> Map<String, Value> {
-    let Ok(Value::Object(mut fields)) = serde_json::to_value(service) else {
-        // Every key of the model is a string and every number finite or null: the model always serialises.
+    fields(service, &NOT_IN_A_CONTAINER)
+}
+
+fn fields(of: &impl Serialize, but: &[&str]) -> Map<String, Value> {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(of) else {
+        // Every key of the model is a string: the model always serialises.
         return Map::new();
     };
-    fields.retain(|name, _| !NOT_IN_A_CONTAINER.contains(&name.as_str()));
+    fields.retain(|name, _| !but.contains(&name.as_str()));
     fields
 }
 
