@@ -176,7 +176,11 @@ impl<'s, 'a> Emission<'s, 'a> {
             // Fresh anonymous volumes: nothing is handed on.
             replaces: old.filter(|_| !self.options.renew_anon_volumes).cloned(),
         };
-        let id = self.plan.push(op, new.cause.clone(), after.into_iter().collect());
+        let mut cause = new.cause.clone();
+        if old.is_some() && self.options.renew_anon_volumes {
+            cause.reason.push_str(", with new anonymous volumes");
+        }
+        let id = self.plan.push(op, cause, after.into_iter().collect());
         created.insert(slot(service.service, new.number), id);
     }
 

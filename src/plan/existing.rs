@@ -148,7 +148,8 @@ fn comes_back(container: &ObservedContainer) -> bool {
     }
     let failed = match container.state {
         ObservedState::Exited { code } => code != 0,
-        ObservedState::Restarting => true,
+        // Its own machine goes on with the back-off.
+        ObservedState::Restarting => return false,
         ObservedState::Created | ObservedState::Running { .. } | ObservedState::Dead => return false,
     };
     match container.applied.restart {

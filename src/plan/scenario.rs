@@ -36,13 +36,18 @@ pub fn parse(text: &str) -> Vec<Case> {
             cases.push(Case { title: title.to_owned(), sections: Vec::new() });
         } else if let Some(case) = cases.last_mut() {
             match line.strip_prefix("  ") {
+                _ if line.trim().is_empty() => {}
                 Some(content) => case.sections.last_mut().unwrap().1.push(content.to_owned()),
-                None if line.trim().is_empty() => {}
                 None => case.sections.push((line.trim().to_owned(), Vec::new())),
             }
         }
     }
     cases
+}
+
+pub fn section(name: &str, lines: &[impl AsRef<str>]) -> String {
+    let lines: String = lines.iter().map(|line| format!("  {}\n", line.as_ref())).collect();
+    format!("{name}\n{lines}")
 }
 
 impl Case {

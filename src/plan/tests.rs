@@ -23,9 +23,10 @@ fn scenarios_print_as_their_files_say() {
             }
             let _ = writeln!(blessed, "=== {}", case.title);
             for (name, content) in case.sections.iter().filter(|(name, _)| name != "plan") {
-                let _ = writeln!(blessed, "{name}\n  {}", content.join("\n  "));
+                blessed.push_str(&scenario::section(name, content));
             }
-            let _ = writeln!(blessed, "plan\n  {}\n", lines.join("\n  "));
+            blessed.push_str(&scenario::section("plan", &lines));
+            blessed.push('\n');
         }
         if bless {
             fs::write(&file, format!("{}\n", blessed.trim_end())).unwrap();

@@ -9,7 +9,7 @@ use super::{
     scene::Scene,
 };
 use crate::model::{
-    Project, Service,
+    ContainerId, Project, Service,
     intent::{Recreate, Run, Up},
 };
 use std::collections::{BTreeSet, HashMap};
@@ -114,7 +114,7 @@ fn drag_along_network_changes<'a>(
             let service = scene.services.get(container.service.as_str()).copied();
             let service = service.filter(|_| !container.oneoff).ok_or_else(|| in_use(container.name.clone()))?;
             let was_running = container.state.is_running();
-            let (fate, selected) = fate_of(scene, service, &container.name, fates);
+            let (fate, selected) = fate_of(scene, service, &container.id, fates);
             if !fate.removes() {
                 let cause = Cause::new(format!("network {name} is made anew"));
                 *fate = Fate::Recreate { cause, start: start && (selected || was_running) };
@@ -128,7 +128,7 @@ fn drag_along_network_changes<'a>(
 fn fate_of<'f, 'a>(
     scene: &Scene<'a>,
     service: &'a Service,
-    container: &str,
+    container: &ContainerId,
     fates: &'f mut Vec<ServiceFate<'a>>,
 ) -> (&'f mut Fate, bool) {
     let known = fates.iter().position(|fate| fate.service.name == service.name);
@@ -137,7 +137,7 @@ fn fate_of<'f, 'a>(
         fates.len() - 1
     });
     let existing = &mut fates[place].existing;
-    let place = existing.iter().position(|(other, _)| other.name == container).unwrap_or_default();
+    let place = existing.iter().position(|(other, _)| other.id == *container).unwrap_or_default();
     (&mut existing[place].1, known.is_some())
 }
 
@@ -154,7 +154,7 @@ fn bounce_dependents<'a>(scene: &Scene<'a>, order: &[&'a str], fates: &mut Vec<S
         };
         let cause = Cause::new(format!("{on} is replaced, and depends_on.{on}.restart is true"));
         for container in scene.containers(name).iter().filter(|container| container.state.is_running()) {
-            let (fate, _) = fate_of(scene, service, &container.name, fates);
+            let (fate, _) = fate_of(scene, service, &container.id, fates);
             if matches!(fate, Fate::Keep | Fate::Start(_)) {
                 *fate = Fate::Bounce(cause.clone());
             }
