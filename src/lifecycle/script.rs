@@ -260,7 +260,7 @@ fn show_event(event: &Event) -> String {
 }
 
 fn show_action(action: &Action) -> String {
-    let text = match action {
+    match action {
         Action::Launch => "launch".to_owned(),
         Action::Signal { signal, all } => format!("signal {signal}{}", if *all { " to all" } else { "" }),
         Action::Probe { .. } => "probe".to_owned(),
@@ -277,8 +277,7 @@ fn show_action(action: &Action) -> String {
             Announcement::Healthy => "HEALTHY".to_owned(),
             Announcement::Unhealthy => "UNHEALTHY".to_owned(),
         },
-    };
-    text
+    }
 }
 
 fn show_state(machine: &Machine) -> String {

@@ -137,7 +137,7 @@ pub fn recover(project: Option<&Project>, observed: &Observed) -> Result<Plan, P
     };
     // Only what runs or will run is worth waiting for.
     let alive = |container: &&ObservedContainer| container.state.is_running() || comes_back(container);
-    let within = scene.services.keys().copied().filter(|name| scene.containers(name).iter().any(|c| alive(&c)));
+    let within = scene.services.keys().copied().filter(|name| scene.containers(name).iter().any(&alive));
     start_in_order(&scene, within.collect(), start, &HashMap::new(), &mut plan)?;
     Ok(plan)
 }

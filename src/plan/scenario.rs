@@ -55,7 +55,12 @@ impl Case {
         self.sections.iter().find(|(section, _)| section == name).map_or(&[], |(_, lines)| lines)
     }
 
-    pub fn run(&self) -> String {
+    pub fn intent(&self) -> Intent {
+        intent(&self.section("intent")[0])
+    }
+
+    /// The wanted model and what is observed.
+    pub fn world(&self) -> (Option<Project>, Observed) {
         let before = project(self.section("before"));
         let wanted = match self.section("model") {
             [one] if one == "same" => Some(before.clone()),
@@ -63,7 +68,12 @@ impl Case {
             lines => Some(project(lines)),
         };
         let observed = observed(&before, wanted.as_ref(), self.section("observed"));
-        match super::plan(&intent(&self.section("intent")[0]), wanted.as_ref(), &observed) {
+        (wanted, observed)
+    }
+
+    pub fn run(&self) -> String {
+        let (wanted, observed) = self.world();
+        match super::plan(&self.intent(), wanted.as_ref(), &observed) {
             Ok(plan) => {
                 assert_points_back(&plan);
                 super::render(&plan)
