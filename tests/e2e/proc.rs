@@ -38,10 +38,6 @@ pub fn status(pid: i32, field: &str) -> String {
     line.unwrap_or_else(|| panic!("no {field} in the status of {pid}")).trim().to_owned()
 }
 
-pub fn parent(pid: i32) -> i32 {
-    status(pid, "PPid").parse().unwrap()
-}
-
 /// The inode of a namespace of a process, as /proc names it.
 pub fn namespace(pid: i32, kind: &str) -> String {
     fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap().display().to_string()
