@@ -24,5 +24,6 @@ mod ports;
 mod reconcile;
 mod registry;
 mod resolve;
+mod role;
 mod storage;
 mod verbs;

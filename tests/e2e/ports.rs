@@ -148,16 +148,7 @@ fn udp_is_published_too() {
     let port = free_port();
     let stack = Stack::new(
         "udp",
-        &format!(
-            "
-services:
-  echo:
-    image: '%IMAGE%'
-    command: [nc, -lk, -u, -p, '9', -e, cat]
-    ports: ['{port}:9/udp']
-    stop_grace_period: 0s
-"
-        ),
+        &format!("services: {{echo: {{{}, ports: ['{port}:7/udp']}}}}", super::role::service("udp-echo")),
     );
     stack.up();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

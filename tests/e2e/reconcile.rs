@@ -63,7 +63,7 @@ fn only_the_changed_service_is_replaced_and_the_plan_says_why() {
     let after = pids(&stack);
     assert_eq!((after[0], after[2]), (before[0], before[2]));
     assert_ne!(after[1], before[1]);
-    assert_eq!(stack.exec("app", &["printenv", "LEVEL"]), "debug");
+    assert_eq!(stack.exec("app", &["sh", "-c", "echo $LEVEL"]), "debug");
 }
 
 #[test]

@@ -66,27 +66,26 @@ fn all_replicas_answer_to_the_service_and_a_new_container_takes_over_the_name() 
 
 #[test]
 fn what_is_not_ours_is_asked_of_the_resolvers_that_the_file_names() {
+    // A resolver of the test's own, which has one answer to every question, at an address that is known beforehand: the
+    // first one that a network of its own gives out.
     let stack = Stack::new("forward", "services: {}");
-    // A resolver of the test's own: a container that answers every question with one fixed address.
-    stack.compose(&format!(
-        "
+    let asker = |dns: &str| {
+        format!(
+            "
 services:
-  upstream:
-    image: '%IMAGE%'
-    command: [dnsd, -v, -c, /dnsd.conf]
-    volumes: ['./dnsd.conf:/dnsd.conf:ro']
-    networks: {{default: {{ipv4_address: 203.0.113.10}}}}
-    stop_grace_period: 0s
-  asker: {{{IDLE}, dns: [203.0.113.10], depends_on: [upstream]}}
+  upstream: {{{}}}
+  asker: {{{IDLE}, dns: [{dns}], depends_on: [upstream]}}
 networks: {{default: {{ipam: {{config: [{{subnet: 203.0.113.0/27}}]}}}}}}
-"
-    ));
-    stack.write("dnsd.conf", "outside.example 192.0.2.33\n");
-    let ran = stack.run(&["up", "-d"]);
-    if ran.code != 0 && ran.stderr.contains("ipv4_address") {
-        return; // The loader says by name that it does not know fixed addresses yet.
-    }
-    assert_eq!(ran.code, 0, "{ran:#?}");
+",
+            super::role::service("resolver")
+        )
+    };
+    stack.compose(&asker("192.0.2.1"));
+    stack.up();
+    let address = stack.record("upstream").networks[0].address.to_string();
+    stack.compose(&asker(&address));
+    stack.up();
+    assert_eq!(stack.record("upstream").networks[0].address.to_string(), address);
     eventually("the answer of the other resolver", Duration::from_secs(5), || {
         resolves(&stack, "asker", "outside.example") == Some(vec!["192.0.2.33".to_owned()])
     });
