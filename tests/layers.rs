@@ -62,7 +62,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "runtime", layers: &["sys"], crates: &["libc", "nix", "rustix", "seccompiler"] },
     Layer {
         folder: "image",
-        layers: &["sys", "state", "model::ids"],
+        layers: &["sys", "state", "model"],
         crates: &["libc", "nix", "oci_client", "rustix", "rustls", "tokio", "tracing"],
     },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
