@@ -23,11 +23,22 @@
 //!     | <- ExecStarted [+ pty master]- |
 //!     | <- ExecExited{code} ---------- |
 //!
+//!     | (SignalExec{signal} any time between the two: to that process alone)
+//!
 //! muster run                        shim (its container has `hold: true`: it waits for this)
 //!     | -- Attach{io} [+ 3 fds] ----> |
 //!     | <- Attached [+ pty master] --- |   the container has started with these descriptors
 //!     | <- Exited{exit} -------------- |
 //! ```
+//!
+//! A connection carries one exec or one attach at a time. When it closes early the process runs on, as Docker's does.
+
+mod client;
+mod socket;
+
+pub use client::{Client, ClientError};
+pub use socket::Socket;
+pub(super) use socket::encode;
 
 use crate::{runtime::spec::ExecSpec, state::records::Exit};
 use serde::{Deserialize, Serialize};
@@ -82,7 +93,7 @@ pub enum Request {
     Store {
         names: Vec<String>,
     },
-    /// Start the container.
+    /// Start the container. A held one starts with `Attach`: then its answer comes to both connections.
     Start,
     /// This connection is the supervisor's from now on.
     Adopt,
@@ -95,6 +106,11 @@ pub enum Request {
         spec: ExecSpec,
         io: Io,
     },
+    /// Send a signal to the process that this connection started with `Exec`.
+    SignalExec {
+        signal: i32,
+    },
+    /// Start the container that was held, with these descriptors.
     Attach {
         io: Io,
     },

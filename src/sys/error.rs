@@ -27,6 +27,13 @@ impl Error {
     }
 }
 
+/// Keeps the kind, which callers of sockets tell `WouldBlock` by, and the whole text.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(Self::from(error.errno).kind(), error)
+    }
+}
+
 /// "Permission denied (EACCES)" would need two tables; the C library's text is what people search for.
 fn text(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();

@@ -2,5 +2,6 @@
 #![allow(unsafe_code)]
 
 mod error;
+pub mod seqpacket;
 
 pub use error::{Errno, Error, Result};
