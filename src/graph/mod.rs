@@ -1,1 +1,1 @@
-//! (layer)
+//! Who waits for whom.

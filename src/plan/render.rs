@@ -1,0 +1,8 @@
+//! A plan as text.
+
+use super::Plan;
+
+pub fn render(plan: &Plan) -> String {
+    let _ = plan;
+    String::new()
+}
