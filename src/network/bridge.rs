@@ -24,10 +24,7 @@ pub fn ensure(network: &NetworkRecord) -> Result<(), NetworkError> {
     // Lets 127.0.0.1 of the host lead to a container; `firewall` keeps the wire out of it (CVE-2020-8558).
     sysctl(&format!("net/ipv4/conf/{bridge}/route_localnet"), "1")?;
     channel
-        .all_or_error(vec![
-            route::add_address(index, network.gateway, network.subnet.prefix_len()),
-            route::up(&bridge),
-        ])
+        .all_or_error(vec![route::add_address(index, network.gateway, network.subnet.prefix_len()), route::up(&bridge)])
         .map_err(failed("set up"))?;
     if !network.internal {
         forwarding()?;

@@ -92,12 +92,7 @@ impl Networks {
     }
 
     /// The container's address on a network; the same one as long as it is not released.
-    pub fn lease(
-        &self,
-        network: &str,
-        container: &ContainerId,
-        request: &LeaseRequest,
-    ) -> Result<Lease, NetworkError> {
+    pub fn lease(&self, network: &str, container: &ContainerId, request: &LeaseRequest) -> Result<Lease, NetworkError> {
         let network = self.find(network)?.ok_or_else(|| NetworkError::Unknown(network.to_owned()))?;
         let address = lease::take(&self.layout, &network, container, request)?;
         Ok(lease_of(&network, container, address))
@@ -206,9 +201,9 @@ fn place(layout: &Layout, spec: &NetworkSpec) -> Result<NetworkRecord, NetworkEr
         Some(subnet) => {
             let subnet = subnet.trunc();
             let network = others.iter().find(|other| subnet::overlaps(&subnet, &other.subnet));
-            let with = network
-                .map(|other| format!("network {} ({})", other.name, other.subnet))
-                .or_else(|| host.iter().find(|range| subnet::breaks(&subnet, &range.net)).map(|range| range.what.clone()));
+            let with = network.map(|other| format!("network {} ({})", other.name, other.subnet)).or_else(|| {
+                host.iter().find(|range| subnet::breaks(&subnet, &range.net)).map(|range| range.what.clone())
+            });
             if let Some(with) = with {
                 return Err(NetworkError::Overlap { name: spec.name.clone(), subnet, with });
             }
@@ -267,7 +262,10 @@ fn commit(spec: &FirewallSpec) -> Result<(), NetworkError> {
     for table in &tables {
         transaction.replace(table);
     }
-    if tables.len() == 1 && foreign::count_rules(&channel, encode::family(Family::Bridge), &tables[0].name).is_ok_and(|count| count.is_some()) {
+    if tables.len() == 1
+        && foreign::count_rules(&channel, encode::family(Family::Bridge), &tables[0].name)
+            .is_ok_and(|count| count.is_some())
+    {
         transaction.delete(Family::Bridge, &tables[0].name);
     }
     transaction.commit(&channel).map_err(failed())?;

@@ -1,10 +1,6 @@
 //! What can go wrong, with the object and the way out.
 
-use crate::{
-    model::Protocol,
-    state::RecordError,
-    sys,
-};
+use crate::{model::Protocol, state::RecordError, sys};
 use ipnet::Ipv4Net;
 use std::{
     fmt, io,

@@ -107,10 +107,8 @@ pub fn tables(spec: &FirewallSpec) -> Result<Vec<Table>, NetworkError> {
 }
 
 fn ip_table(spec: &FirewallSpec) -> Result<Table, NetworkError> {
-    let loopback = Ipv4Net::new(Ipv4Addr::new(127, 0, 0, 0), 8).map_err(|error| NetworkError::BadSubnet {
-        name: spec.project.clone(),
-        what: error.to_string(),
-    })?;
+    let loopback = Ipv4Net::new(Ipv4Addr::new(127, 0, 0, 0), 8)
+        .map_err(|error| NetworkError::BadSubnet { name: spec.project.clone(), what: error.to_string() })?;
     Ok(Table {
         family: Family::Ip,
         name: table_name(&spec.project),
@@ -186,10 +184,7 @@ fn postrouting(spec: &FirewallSpec, loopback: Ipv4Net) -> Vec<Rule> {
                 // Out into the world, and to a published port of a container on another network.
                 Rule::new([Match::Source(network.subnet), Match::NotOut(bridge())], Action::Masquerade),
                 // By the host's address to a neighbour or to itself: the answer has to come back through the host.
-                Rule::new(
-                    [Match::Source(network.subnet), Match::Out(bridge()), Match::Translated],
-                    Action::Masquerade,
-                ),
+                Rule::new([Match::Source(network.subnet), Match::Out(bridge()), Match::Translated], Action::Masquerade),
                 // From 127.0.0.1 of the host: no container could answer that.
                 Rule::new([Match::Source(loopback), Match::Out(bridge())], Action::Masquerade),
             ]
@@ -204,10 +199,7 @@ fn input(spec: &FirewallSpec) -> Vec<Rule> {
         .filter(|network| network.internal)
         .flat_map(|network| {
             let from = || Match::In(named(&network.bridge));
-            [
-                Rule::new([from(), Match::Established], Action::Accept),
-                Rule::new([from()], Action::Drop),
-            ]
+            [Rule::new([from(), Match::Established], Action::Accept), Rule::new([from()], Action::Drop)]
         })
         .collect()
 }

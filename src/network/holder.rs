@@ -23,9 +23,10 @@ fn container(layout: &Layout, ip: Ipv4Addr, port: u16, protocol: Protocol) -> Op
     fs::read_dir(layout.containers()).ok()?.flatten().find_map(|entry| {
         let record: ContainerRecord = record::read(&entry.path().join("record.json")).ok()??;
         let up = matches!(record.status, Status::Running { .. } | Status::Restarting { .. });
-        let publishes = record.ports.iter().any(|bound| {
-            bound.host_port == port && bound.protocol == protocol && covers(bound.host_ip, ip)
-        });
+        let publishes = record
+            .ports
+            .iter()
+            .any(|bound| bound.host_port == port && bound.protocol == protocol && covers(bound.host_ip, ip));
         (up && publishes).then_some(Holder::Container { name: record.name, project: record.project })
     })
 }

@@ -13,12 +13,12 @@
 //! Knows nothing of Compose, of how a container runs, and of names (`dns` answers those). It never reads rules to
 //! find out what it did itself; it reads other programs' rules only to get packets past their drops.
 
+mod bridge;
 mod engine;
 mod error;
 mod firewall;
 mod holder;
 mod lease;
-mod bridge;
 mod netlink;
 mod nft;
 mod ports;

@@ -174,7 +174,8 @@ mod tests {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let taken = server.local_addr().unwrap().port();
         let free = reserve(&layout, &[loopback(None, Protocol::Tcp)]).unwrap().remove(0).port.host_port;
-        let foreign = PublishedPort { host_ip: Some("192.0.2.77".parse().unwrap()), ..loopback(exactly(free), Protocol::Tcp) };
+        let foreign =
+            PublishedPort { host_ip: Some("192.0.2.77".parse().unwrap()), ..loopback(exactly(free), Protocol::Tcp) };
         let error = reserve(
             &layout,
             &[

@@ -6,9 +6,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkMessag
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
-    link::{
-        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkMessage,
-    },
+    link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkMessage},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -45,11 +43,7 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Message {
 /// A veth pair: the host's end under the bridge, the other end already inside the namespace, with its name and MAC,
 /// up. The host's end is left down: `without_ipv6` has to come first.
 pub fn add_veth(host: &str, bridge: u32, inside: &str, mac: [u8; 6], namespace: BorrowedFd<'_>) -> Message {
-    let peer = LinkUnspec::new_with_name(inside)
-        .address(mac.to_vec())
-        .setns_by_fd(namespace.as_raw_fd())
-        .up()
-        .build();
+    let peer = LinkUnspec::new_with_name(inside).address(mac.to_vec()).setns_by_fd(namespace.as_raw_fd()).up().build();
     let pair = LinkMessageBuilder::<LinkVeth>::new(host, inside)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .controller(bridge)
@@ -61,9 +55,7 @@ pub fn add_veth(host: &str, bridge: u32, inside: &str, mac: [u8; 6], namespace: 
 /// The kernel handles the flags of a message before this attribute, so `up` is a message of its own.
 pub fn without_ipv6(name: &str) -> Message {
     let none = vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])];
-    let link = LinkUnspec::new_with_name(name)
-        .append_extra_attribute(LinkAttribute::AfSpecUnspec(none))
-        .build();
+    let link = LinkUnspec::new_with_name(name).append_extra_attribute(LinkAttribute::AfSpecUnspec(none)).build();
     NetlinkMessage::from(RouteNetlinkMessage::SetLink(link))
 }
 
@@ -199,4 +191,3 @@ pub fn bridges(channel: &Channel) -> io::Result<Vec<String>> {
     });
     Ok(names.collect())
 }
-

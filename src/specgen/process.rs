@@ -57,11 +57,7 @@ pub fn main(service: &Service, image: &ImageConfig) -> Result<Process, ProcessEr
         tty: service.tty,
         capabilities: capability::effective(&service.cap_add, &service.cap_drop, service.privileged),
         no_new_privileges: service.no_new_privileges,
-        seccomp: if service.privileged || service.seccomp_unconfined {
-            Seccomp::Unconfined
-        } else {
-            Seccomp::Default
-        },
+        seccomp: if service.privileged || service.seccomp_unconfined { Seccomp::Unconfined } else { Seccomp::Default },
         rlimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), rlimit(*limit))).collect(),
     })
 }
@@ -87,8 +83,7 @@ mod tests {
 
     fn run(entrypoint: Option<&str>, command: Option<&str>) -> Result<String, ProcessError> {
         let image = ImageConfig { entrypoint: words("/entry"), cmd: words("serve"), ..ImageConfig::default() };
-        let service =
-            Service { entrypoint: entrypoint.map(words), command: command.map(words), ..Service::default() };
+        let service = Service { entrypoint: entrypoint.map(words), command: command.map(words), ..Service::default() };
         args(&service, &image).map(|args| args.join(" "))
     }
 

@@ -11,9 +11,9 @@ use netlink_packet_netfilter::{
     NetfilterProtoFamily,
     nftables::{
         Bitwise, ChainAttribute, ChainMessage, Cmp, DataAttribute, Expressions, HookNumber, Immediate, InetHookNumber,
-        ListAttribute, Lookup, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register, RuleAttribute,
-        RuleMessage, SetAttribute, SetElementAttribute, SetElementList, SetElementMessage, SetMessage, TableAttribute,
-        TableMessage, Verdict, VerdictAttribute,
+        ListAttribute, Lookup, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register, RuleAttribute, RuleMessage,
+        SetAttribute, SetElementAttribute, SetElementList, SetElementMessage, SetMessage, TableAttribute, TableMessage,
+        Verdict, VerdictAttribute,
     },
 };
 use std::net::SocketAddrV4;

@@ -49,8 +49,7 @@ pub fn way(chains: &[ForeignChain], docker_user_is_used: bool, forward_has_rules
     let is = |chain: &ForeignChain, family, table, name| {
         chain.family == family && chain.table == table && chain.name == name
     };
-    let docker_user =
-        docker_user_is_used && chains.iter().any(|chain| is(chain, IPV4, "filter", "DOCKER-USER"));
+    let docker_user = docker_user_is_used && chains.iter().any(|chain| is(chain, IPV4, "filter", "DOCKER-USER"));
     for chain in chains.iter().filter(|chain| chain.forwards && !chain.table.starts_with("muster-")) {
         if is(chain, IPV4, "filter", "FORWARD") {
             // The table of iptables-nft: Docker's, ufw's, anybody's. A reject at its end is as good as a policy.
@@ -116,9 +115,8 @@ pub fn unpass(channel: &Channel) -> io::Result<()> {
 
 fn look(channel: &Channel) -> io::Result<Way> {
     let chains = chains(channel)?;
-    let has = |name: &str| {
-        chains.iter().any(|chain| chain.family == IPV4 && chain.table == "filter" && chain.name == name)
-    };
+    let has =
+        |name: &str| chains.iter().any(|chain| chain.family == IPV4 && chain.table == "filter" && chain.name == name);
     let (mut docker_user_is_used, mut forward_has_rules) = (false, false);
     if has("FORWARD") {
         rules(channel, IPV4, "filter", "FORWARD", |rule| {
@@ -190,8 +188,7 @@ fn rules(channel: &Channel, family: u8, table: &str, chain: &str, mut each: impl
 
 /// How many rules a table has; `None` where it does not exist.
 pub fn count_rules(channel: &Channel, family: NetfilterProtoFamily, table: &str) -> io::Result<Option<usize>> {
-    let of_table =
-        NfTablesMessage::GetRule(RuleMessage { attributes: vec![RuleAttribute::Table(table.into())] });
+    let of_table = NfTablesMessage::GetRule(RuleMessage { attributes: vec![RuleAttribute::Table(table.into())] });
     let mut count = 0;
     match channel.dump_raw(request(family, of_table), |_| {
         count += 1;

@@ -83,9 +83,6 @@ mod tests {
 
     #[test]
     fn a_rule_is_spelled_for_each_verb() {
-        assert_eq!(
-            with("-I", &RULES[0]).join(" "),
-            "-I FORWARD -i mst-+ -m comment --comment muster -j ACCEPT"
-        );
+        assert_eq!(with("-I", &RULES[0]).join(" "), "-I FORWARD -i mst-+ -m comment --comment muster -j ACCEPT");
     }
 }

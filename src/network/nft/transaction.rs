@@ -56,11 +56,8 @@ impl Transaction {
     }
 
     pub fn delete_rule(&mut self, family: NetfilterProtoFamily, table: &str, chain: &str, handle: u64) -> &mut Self {
-        let attributes = vec![
-            RuleAttribute::Table(table.into()),
-            RuleAttribute::Chain(chain.into()),
-            RuleAttribute::Handle(handle),
-        ];
+        let attributes =
+            vec![RuleAttribute::Table(table.into()), RuleAttribute::Chain(chain.into()), RuleAttribute::Handle(handle)];
         self.messages.push((family, 0, NfTablesMessage::DeleteRule(RuleMessage { attributes })));
         self
     }
