@@ -4,6 +4,7 @@
 //! no network; namespaces that others prepared come in as descriptors.
 
 pub mod cgroup;
+mod seccomp;
 pub mod spec;
 
 use spec::{ExecSpec, Spec};
