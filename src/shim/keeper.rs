@@ -222,6 +222,7 @@ impl Keeper {
             (_, Some(Leaving::Now(latest) | Leaving::Unadopted(latest))) => Some(*latest),
         };
         let respawn = self.supervision.as_ref().and_then(|supervision| supervision.backoff.next());
+        let respawn = respawn.filter(|next| *next > now);
         let accept = self.listener.as_ref().and_then(|listener| listener.paused).filter(|until| *until > now);
         let output = match &self.phase {
             Phase::Running(run) => run.wakes().filter(|until| *until > now),
@@ -294,7 +295,9 @@ impl Keeper {
         supervision.backoff.lost(now);
         // The end was told, and this peer went without a `Quit`: it died. Somebody must see to the restart policy.
         if matches!(self.phase, Phase::Ended(_)) && self.leaving.is_none() {
-            self.revive_supervisor(now);
+            if let Err(error) = respawn::attempt(&self.layout, &supervision.project) {
+                complain(&self.id, &error);
+            }
             self.leave();
         }
     }
@@ -303,7 +306,8 @@ impl Keeper {
     fn revive_supervisor(&mut self, now: Instant) {
         let Some(Supervision { project, backoff }) = &mut self.supervision else { return };
         let wanted = matches!(self.phase, Phase::Held(_) | Phase::Running(_) | Phase::Ended(_));
-        if !wanted || backoff.next().is_none_or(|next| next > now) {
+        let leaving = matches!(self.leaving, Some(Leaving::Now(_)));
+        if !wanted || leaving || backoff.next().is_none_or(|next| next > now) {
             return;
         }
         let attempt = respawn::attempt(&self.layout, project).unwrap_or_else(|error| {
