@@ -12,6 +12,9 @@ use std::{
 pub struct Moment(pub Duration);
 
 impl Moment {
+    /// After every other moment.
+    pub const NEVER: Self = Self(Duration::MAX);
+
     /// Zero where `earlier` is in fact later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

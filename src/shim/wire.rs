@@ -8,10 +8,15 @@
 //! supervisor                        shim
 //!     | -- Store{names} + fds ------> |   keep these: netns, dns-udp, dns-tcp, port reservations
 //!     | -- Start ------------------->  |   reads spec.json, clones the container
-//!     | <- Started{pid,..} | Failed -- |
+//!     | <- Started{pid,..} | Failed -- |   after a Failed the shim leaves when the supervisor closes
 //!     |            ...                 |
 //!     | -- Signal{..} --------------> |
-//!     | <- Exited{exit} -------------- |   exit.json is on disk by then; the shim leaves when the peer has closed
+//!     | <- Exited{exit} -------------- |   exit.json is written, the socket's path and the cgroup are gone by then
+//!     | -- Quit ---------------------> |   heard: the shim leaves at once
+//!
+//! A supervisor that closes without a Quit has died: the shim starts a new one (`respawn`), unless the lock shows that one
+//! lives. Without one the shim keeps an ended container's descriptors for 5 s. Store, Signal, Quit and a Start that is held
+//! have no answer but a possible Refused.
 //!
 //! a later supervisor                shim
 //!     | == connects to the socket ==   |

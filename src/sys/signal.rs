@@ -2,6 +2,9 @@
 
 use super::{Error, Result};
 
+/// SIGCHLD
+pub const CHILD: i32 = libc::SIGCHLD;
+
 /// Every signal back to its default, none blocked: what a program expects at its start. execve(2) resets handlers
 /// but keeps what is ignored, and Rust ignores SIGPIPE.
 pub fn reset_all() -> Result<()> {
