@@ -29,6 +29,13 @@ impl Error {
     }
 }
 
+/// Keeps the kind, which callers of sockets tell `WouldBlock` by, and the whole text.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(Self::from(error.errno).kind(), error)
+    }
+}
+
 /// Names the call and its object on the way out.
 pub(super) trait Named<T> {
     fn named(self, call: &'static str, object: impl Display) -> Result<T>;
