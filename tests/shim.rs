@@ -7,7 +7,7 @@ mod shim_bench;
 
 use muster::{
     runtime::spec::ExecSpec,
-    shim::wire::{ClientError, Io, Request, Response, Socket, State},
+    shim::wire::{Client, ClientError, Io, Request, Response, Socket, State},
     state::{Lock, record, records::Exit},
 };
 
@@ -26,6 +26,12 @@ fn exec(args: &[&str], io: Io) -> Request {
     Request::Exec { spec: ExecSpec { process: process(args), privileged: false }, io }
 }
 
+/// The next message, or a failure of the test: nothing here waits for ever.
+fn next(client: &Client) -> Response {
+    assert!(readable(client.socket().as_fd(), PATIENCE), "no message came");
+    client.next().unwrap().0
+}
+
 /// Runs a command in the container; its output and exit code.
 fn exec_output(bench: &Bench, args: &[&str]) -> (String, i32) {
     let client = bench.client();
@@ -36,7 +42,7 @@ fn exec_output(bench: &Bench, args: &[&str]) -> (String, i32) {
     drop(writer);
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
-    match client.next().unwrap().0 {
+    match next(&client) {
         Response::ExecExited { code } => (text, code),
         other => panic!("{other:?}"),
     }
@@ -276,7 +282,7 @@ fn an_exec_on_a_terminal_gives_its_master_back() {
     let _ = master.read_to_end(&mut text);
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("33 77\r\n") && text.contains("got word\r\n"), "{text:?}");
-    assert_eq!(client.next().unwrap().0, Response::ExecExited { code: 0 });
+    assert_eq!(next(&client), Response::ExecExited { code: 0 });
 }
 
 #[test]
@@ -301,7 +307,7 @@ fn an_exec_outlives_its_caller_and_can_be_signalled_by_it() {
         other => panic!("{other:?}"),
     }
     client.send(&Request::SignalExec { signal: 15 }, &[]).unwrap();
-    assert_eq!(client.next().unwrap().0, Response::ExecExited { code: 143 });
+    assert_eq!(next(&client), Response::ExecExited { code: 143 });
 }
 
 #[test]
@@ -312,7 +318,7 @@ fn execs_that_still_run_do_not_hold_up_the_end() {
     let client = bench.client();
     client.call(&exec(&["sleep", "999"], Io::Null), &[]).unwrap();
     assert_eq!(bench.exited().code, 6);
-    assert_eq!(client.next().unwrap().0, Response::ExecExited { code: 137 });
+    assert_eq!(next(&client), Response::ExecExited { code: 137 });
     assert_eq!(bench.quit(), Some(0));
 }
 
@@ -327,8 +333,7 @@ fn a_container_with_a_terminal_is_logged() {
 #[test]
 fn a_held_container_starts_with_the_descriptors_of_who_attaches() {
     let mut bench = Bench::new("read line; echo got $line; exit 9");
-    bench.spec.hold = true;
-    bench.start();
+    bench.hold();
     let client = bench.client();
     let (out_reader, out) = std::io::pipe().unwrap();
     let (input, mut in_writer) = std::io::pipe().unwrap();
@@ -341,7 +346,7 @@ fn a_held_container_starts_with_the_descriptors_of_who_attaches() {
     let mut text = String::new();
     { out_reader }.read_to_string(&mut text).unwrap();
     assert_eq!(text, "got word\n");
-    assert!(matches!(client.next().unwrap().0, Response::Exited { exit } if exit.code == 9));
+    assert!(matches!(next(&client), Response::Exited { exit } if exit.code == 9));
     assert_eq!(bench.exited().code, 9);
     assert_eq!(bench.log_text(), "");
 }
@@ -349,15 +354,14 @@ fn a_held_container_starts_with_the_descriptors_of_who_attaches() {
 #[test]
 fn a_held_container_can_have_a_terminal() {
     let mut bench = Bench::new("stty size; exit 2");
-    bench.spec.hold = true;
     bench.spec.container.process.tty = true;
-    bench.start();
+    bench.hold();
     let client = bench.client();
     let (_, fds) = client.call(&Request::Attach { io: Io::Tty { rows: 11, cols: 22 } }, &[]).unwrap();
     let mut text = Vec::new();
     let _ = File::from(fds.into_iter().next().unwrap()).read_to_end(&mut text);
     assert_eq!(String::from_utf8(text).unwrap(), "11 22\r\n");
-    assert!(matches!(client.next().unwrap().0, Response::Exited { exit } if exit.code == 2));
+    assert!(matches!(next(&client), Response::Exited { exit } if exit.code == 2));
 }
 
 #[test]

@@ -27,9 +27,8 @@ use tempfile::TempDir;
 /// What any single step may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-const APPLETS: &[&str] = &[
-    "sh", "cat", "echo", "sleep", "ls", "readlink", "true", "false", "stty", "seq", "yes", "head", "grep", "id", "trap",
-];
+const APPLETS: &[&str] =
+    &["sh", "cat", "echo", "sleep", "ls", "readlink", "true", "stty", "seq", "yes", "head", "grep", "tr", "wc"];
 
 pub struct Bench {
     pub layout: Layout,
@@ -116,6 +115,13 @@ impl Bench {
     /// The next message to the supervisor.
     pub fn hear(&self) -> Response {
         hear(self.supervisor.as_ref().unwrap()).0
+    }
+
+    /// Starts a shim whose container waits for an attach.
+    pub fn hold(&mut self) {
+        self.spec.hold = true;
+        self.start();
+        assert_eq!(self.hear(), Response::Held);
     }
 
     /// The container's pid.
