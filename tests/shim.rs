@@ -488,6 +488,22 @@ fn a_socket_of_a_killed_shim_is_replaced() {
 }
 
 #[test]
+fn a_shim_that_rests_has_less_than_a_mebibyte_of_its_own() {
+    let mut bench = Bench::new("seq 1 50000; sleep 1000");
+    bench.start();
+    bench.started();
+    assert_eq!(exec_output(&bench, &["true"]).1, 0);
+    // The pages of the program's file are shared by all of its processes; the rest is the shim's own.
+    let own = || {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", bench.shim_pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    assert!(eventually(PATIENCE, || own() < 1024), "{} KiB", own());
+    assert_eq!(bench.log().len(), 50_000);
+}
+
+#[test]
 fn nonsense_is_refused_and_does_no_harm() {
     let mut bench = Bench::new("sleep 1000");
     bench.start();
