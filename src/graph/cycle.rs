@@ -2,7 +2,7 @@
 
 use super::Graph;
 use petgraph::{algo::kosaraju_scc, graph::NodeIndex};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
 impl<'a> Graph<'a> {
     /// A shortest cycle through the first service of the file that is in one: `a b a`.
@@ -27,8 +27,8 @@ impl<'a> Graph<'a> {
                 if to == start {
                     return Self::path(&came_from, start, node);
                 }
-                if !came_from.contains_key(&to) {
-                    came_from.insert(to, node);
+                if let Entry::Vacant(place) = came_from.entry(to) {
+                    place.insert(node);
                     waiting.push_back(to);
                 }
             }

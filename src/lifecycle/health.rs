@@ -151,3 +151,29 @@ impl Monitor {
         early.min(config.lenient() - age)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_speaks_before_the_image_and_the_image_before_the_defaults() {
+        let image = Healthcheck {
+            test: Some(HealthTest::Shell("true".into())),
+            interval: Some(Duration::from_secs(7)),
+            retries: Some(9),
+            ..Healthcheck::default()
+        };
+        let service =
+            Healthcheck { interval: Some(Duration::from_secs(1)), retries: Some(0), ..Healthcheck::default() };
+        let resolved = HealthConfig::resolve(Some(&service), Some(&image)).unwrap();
+        assert_eq!(resolved.interval, Duration::from_secs(1));
+        assert_eq!(resolved.retries, 9);
+        assert_eq!(resolved.timeout, Healthcheck::DEFAULT_TIMEOUT);
+        assert_eq!(resolved.start_period, Duration::ZERO);
+        let none = Healthcheck { test: Some(HealthTest::None), ..Healthcheck::default() };
+        assert_eq!(HealthConfig::resolve(Some(&none), Some(&image)), None);
+        assert_eq!(HealthConfig::resolve(Some(&service), None), None);
+        assert_eq!(HealthConfig::resolve(None, None), None);
+    }
+}

@@ -176,7 +176,11 @@ impl<'s, 'a> Emission<'s, 'a> {
             // Fresh anonymous volumes: nothing is handed on.
             replaces: old.filter(|_| !self.options.renew_anon_volumes).cloned(),
         };
-        let id = self.plan.push(op, new.cause.clone(), after.into_iter().collect());
+        let mut cause = new.cause.clone();
+        if old.is_some() && self.options.renew_anon_volumes {
+            cause.reason.push_str(", with new anonymous volumes");
+        }
+        let id = self.plan.push(op, cause, after.into_iter().collect());
         created.insert(slot(service.service, new.number), id);
     }
 
@@ -192,6 +196,11 @@ impl<'s, 'a> Emission<'s, 'a> {
         let within = if self.options.no_deps { BTreeSet::new() } else { looked_after.collect() };
         let mut gates = Gates::new(self.scene, within, decisions.fates.iter().map(kept).collect());
         for service in &decisions.fates {
+            for (container, _) in service.existing.iter().filter(|(_, fate)| matches!(fate, Fate::Remove(_))) {
+                if let Some(removal) = self.removals.get(container.id.as_str()) {
+                    gates.removed(&service.service.name, *removal);
+                }
+            }
             let starts = self.starts_of(service, created);
             if starts.is_empty() {
                 continue;

@@ -137,7 +137,7 @@ pub fn recover(project: Option<&Project>, observed: &Observed) -> Result<Plan, P
     };
     // Only what runs or will run is worth waiting for.
     let alive = |container: &&ObservedContainer| container.state.is_running() || comes_back(container);
-    let within = scene.services.keys().copied().filter(|name| scene.containers(name).iter().any(|c| alive(&c)));
+    let within = scene.services.keys().copied().filter(|name| scene.containers(name).iter().any(&alive));
     start_in_order(&scene, within.collect(), start, &HashMap::new(), &mut plan)?;
     Ok(plan)
 }
@@ -148,7 +148,8 @@ fn comes_back(container: &ObservedContainer) -> bool {
     }
     let failed = match container.state {
         ObservedState::Exited { code } => code != 0,
-        ObservedState::Restarting => true,
+        // Its own machine goes on with the back-off.
+        ObservedState::Restarting => return false,
         ObservedState::Created | ObservedState::Running { .. } | ObservedState::Dead => return false,
     };
     match container.applied.restart {

@@ -46,7 +46,8 @@ pub struct ObservedContainer {
     pub stopped_by_user: bool,
     /// By its policy, since a person last started it.
     pub restarts: u32,
-    /// Real names of the networks it is attached to.
+    /// Real names of the networks it is attached to, or will be when it starts. A name that the model wants and that
+    /// is missing here is a reason to make the container anew; so with volumes.
     pub networks: Vec<String>,
     /// Real names of its named volumes.
     pub volumes: Vec<String>,
@@ -64,7 +65,7 @@ pub enum ObservedState {
     Running {
         healthy: Option<bool>,
     },
-    /// Between two runs.
+    /// Between two runs. After a reboot nothing is: it has exited then.
     Restarting,
     Exited {
         code: i32,

@@ -36,8 +36,8 @@ pub fn parse(text: &str) -> Vec<Case> {
             cases.push(Case { title: title.to_owned(), sections: Vec::new() });
         } else if let Some(case) = cases.last_mut() {
             match line.strip_prefix("  ") {
+                _ if line.trim().is_empty() => {}
                 Some(content) => case.sections.last_mut().unwrap().1.push(content.to_owned()),
-                None if line.trim().is_empty() => {}
                 None => case.sections.push((line.trim().to_owned(), Vec::new())),
             }
         }
@@ -45,12 +45,22 @@ pub fn parse(text: &str) -> Vec<Case> {
     cases
 }
 
+pub fn section(name: &str, lines: &[impl AsRef<str>]) -> String {
+    let lines: String = lines.iter().map(|line| format!("  {}\n", line.as_ref())).collect();
+    format!("{name}\n{lines}")
+}
+
 impl Case {
     pub fn section(&self, name: &str) -> &[String] {
         self.sections.iter().find(|(section, _)| section == name).map_or(&[], |(_, lines)| lines)
     }
 
-    pub fn run(&self) -> String {
+    pub fn intent(&self) -> Intent {
+        intent(&self.section("intent")[0])
+    }
+
+    /// The wanted model and what is observed.
+    pub fn world(&self) -> (Option<Project>, Observed) {
         let before = project(self.section("before"));
         let wanted = match self.section("model") {
             [one] if one == "same" => Some(before.clone()),
@@ -58,7 +68,12 @@ impl Case {
             lines => Some(project(lines)),
         };
         let observed = observed(&before, wanted.as_ref(), self.section("observed"));
-        match super::plan(&intent(&self.section("intent")[0]), wanted.as_ref(), &observed) {
+        (wanted, observed)
+    }
+
+    pub fn run(&self) -> String {
+        let (wanted, observed) = self.world();
+        match super::plan(&self.intent(), wanted.as_ref(), &observed) {
             Ok(plan) => {
                 assert_points_back(&plan);
                 super::render(&plan)

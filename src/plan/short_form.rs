@@ -84,6 +84,7 @@ fn describe(map: &Map<String, Value>) -> String {
         match item {
             Value::Null | Value::Bool(false) => {}
             Value::Array(items) if items.is_empty() => {}
+            Value::Number(number) if key == "priority" && number.as_i64() == Some(0) => {}
             Value::Bool(true) => words.push(key.clone()),
             Value::Object(inner) if !is_duration(inner) => {
                 if key != "kind" {
@@ -99,6 +100,5 @@ fn describe(map: &Map<String, Value>) -> String {
         }
     }
     words.retain(|word| !word.is_empty());
-    // `{"bind": {"source": ..}}` has said its name already.
     words.join(" ")
 }

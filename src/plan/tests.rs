@@ -1,7 +1,13 @@
 //! The scenarios, and what plans must hold at size.
 
-use super::{Observed, ObservedContainer, ObservedState, config_hash, plan, scenario};
-use crate::model::{ContainerId, ImageId, Project, Service, intent::Intent, intent::Up};
+use super::{
+    Observed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedState, ObservedVolume, Op, Plan, config_hash,
+    plan, scenario,
+};
+use crate::model::{
+    ContainerId, ImageId, MountKind, Project, Service,
+    intent::{Intent, Recreate, Up},
+};
 use std::{fmt::Write, fs, path::Path, time::Instant};
 
 #[test]
@@ -23,15 +29,134 @@ fn scenarios_print_as_their_files_say() {
             }
             let _ = writeln!(blessed, "=== {}", case.title);
             for (name, content) in case.sections.iter().filter(|(name, _)| name != "plan") {
-                let _ = writeln!(blessed, "{name}\n  {}", content.join("\n  "));
+                blessed.push_str(&scenario::section(name, content));
             }
-            let _ = writeln!(blessed, "plan\n  {}\n", lines.join("\n  "));
+            blessed.push_str(&scenario::section("plan", &lines));
+            blessed.push('\n');
         }
         if bless {
             fs::write(&file, format!("{}\n", blessed.trim_end())).unwrap();
         }
     }
     assert!(bless || wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn cases() -> Vec<scenario::Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/scenarios");
+    let files = fs::read_dir(&directory).unwrap();
+    files.flat_map(|entry| scenario::parse(&fs::read_to_string(entry.unwrap().path()).unwrap())).collect()
+}
+
+/// Carries a plan out in a world where everything works at once.
+fn carry_out(plan: &Plan, project: &Project, observed: &mut Observed) {
+    for planned in &plan.ops {
+        match &planned.op {
+            Op::PullImage { image, .. } => {
+                let known = observed.images.get(image).cloned().flatten();
+                let id = known.map_or_else(|| ImageId::new(format!("sha256:{image}")), |image| image.id);
+                observed.images.insert(image.clone(), Some(ObservedImage { id, healthcheck: false, fresh: true }));
+            }
+            Op::CreateNetwork { key } => {
+                let wanted = &project.networks[key];
+                let seen = ObservedNetwork {
+                    id: key.clone(),
+                    project: Some("p".into()),
+                    internal: wanted.internal,
+                    subnet: "10.0.0.0/24".into(),
+                    used_by_others: false,
+                    applied: Some(wanted.clone()),
+                };
+                assert!(observed.networks.insert(wanted.name.clone(), seen).is_none(), "{key} is there already");
+            }
+            Op::RemoveNetwork { name } => {
+                assert!(
+                    !observed.containers.iter().any(|container| container.networks.contains(name)),
+                    "{name} in use"
+                );
+                observed.networks.remove(name).unwrap();
+            }
+            Op::CreateVolume { key } => {
+                let seen = ObservedVolume { project: Some("p".into()), anonymous: false };
+                observed.volumes.insert(project.volumes[key].name.clone(), seen);
+            }
+            Op::CreateContainer { slot, name, oneoff, .. } => {
+                let container = created(project, observed, &slot.service, slot.number, name, *oneoff);
+                observed.containers.push(container);
+            }
+            Op::StartContainer { name, .. } => {
+                let container = observed.containers.iter_mut().find(|container| container.name == *name).unwrap();
+                let healthy = container.applied.healthcheck.is_some().then_some(true);
+                container.state = ObservedState::Running { healthy };
+            }
+            Op::StopContainer { id, .. } => {
+                let container = observed.containers.iter_mut().find(|container| container.id == *id).unwrap();
+                container.state = ObservedState::Exited { code: 143 };
+            }
+            Op::RemoveContainer { id, .. } => {
+                let place = observed.containers.iter().position(|container| container.id == *id).unwrap();
+                assert!(!observed.containers[place].state.is_running(), "{id} still runs");
+                observed.containers.remove(place);
+            }
+            Op::AwaitCondition { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn created(
+    project: &Project,
+    observed: &Observed,
+    service: &str,
+    number: u32,
+    name: &str,
+    oneoff: bool,
+) -> ObservedContainer {
+    assert!(!observed.containers.iter().any(|container| container.name == name), "{name} is there already");
+    let applied = project.services[service].clone();
+    let image = observed.images[&applied.image].clone().expect("an image that was pulled");
+    let networks = applied.networks.keys().map(|key| project.networks[key].name.clone()).collect::<Vec<_>>();
+    assert!(networks.iter().all(|network| observed.networks.contains_key(network)));
+    let named = applied.volumes.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Volume { source, .. } => Some(project.volumes[source].name.clone()),
+        _ => None,
+    });
+    let volumes = named.collect::<Vec<_>>();
+    assert!(volumes.iter().all(|volume| observed.volumes.contains_key(volume)));
+    ObservedContainer {
+        id: ContainerId::new(format!("new-{name}")),
+        service: service.to_owned(),
+        number,
+        oneoff,
+        name: name.to_owned(),
+        applied,
+        image_id: image.id,
+        state: ObservedState::Created,
+        stopped_by_user: false,
+        restarts: 0,
+        networks,
+        volumes,
+        anonymous_volumes: vec![],
+        file_digests: observed.file_digests.clone(),
+    }
+}
+
+#[test]
+fn after_up_there_is_nothing_left_to_do() {
+    let mut checked = 0;
+    for case in cases() {
+        let Intent::Up(up) = case.intent() else { continue };
+        let (Some(project), mut observed) = case.world() else { continue };
+        let Ok(first) = plan(&Intent::Up(up.clone()), Some(&project), &observed) else { continue };
+        if up.no_start || up.recreate == Recreate::Never {
+            continue;
+        }
+        carry_out(&first, &project, &mut observed);
+        let again = Up { recreate: Recreate::Diverged, always_recreate_deps: false, ..up };
+        let second = plan(&Intent::Up(again), Some(&project), &observed).unwrap();
+        assert!(second.is_empty(), "=== {}\n{}", case.title, super::render(&second));
+        checked += 1;
+    }
+    assert!(checked > 20, "{checked}");
 }
 
 fn many(count: usize) -> (Project, Observed) {
