@@ -19,12 +19,18 @@ pub use rustix::fs::{FileType as Kind, Stat, Timespec, major, makedev, minor};
 pub const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 pub const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
 pub const PIPEFS_MAGIC: i64 = 0x5049_5045;
+pub const SYSFS_MAGIC: i64 = 0x6265_6572;
+
+/// For `OpenOptions::custom_flags`: a link is refused.
+pub const NOFOLLOW: i32 = libc::O_NOFOLLOW;
 
 /// How far a path may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Within {
     /// `..` and absolute links count from the directory given, as in a chroot; magic links are refused.
     Root,
+    /// As `Root`, but no link at all.
+    RootWithoutLinks,
     /// No link at all, and no other mount: for files of the kernel's own file systems.
     FileSystem,
 }
@@ -33,6 +39,7 @@ impl Within {
     fn flags(self) -> ResolveFlags {
         match self {
             Self::Root => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+            Self::RootWithoutLinks => ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS,
             Self::FileSystem => ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS,
         }
     }

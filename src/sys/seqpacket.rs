@@ -1,7 +1,7 @@
 //! Unix sockets of type SOCK_SEQPACKET, which keep message boundaries, and descriptors beside the bytes (SCM_RIGHTS).
 //! See unix(7). Every descriptor that is made or received is close-on-exec.
 
-use super::{Errno, Error, Result};
+use super::{Errno, Error, Result, error::Named};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::{
     io::IoSlice,
@@ -16,17 +16,17 @@ pub const MAX_FDS: usize = 253;
 /// Two connected sockets.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| Error::new("socketpair", "seqpacket", errno))
+        .named("socketpair", "seqpacket")
 }
 
 /// A listening, non-blocking socket bound to `path`, which must not exist. Its mode follows the umask.
 pub fn listen(path: &Path, backlog: i32) -> Result<OwnedFd> {
     let address = address(path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-        .map_err(|errno| Error::new("socket", path.display(), errno))?;
-    net::bind(&socket, &address).map_err(|errno| Error::new("bind", path.display(), errno))?;
-    net::listen(&socket, backlog).map_err(|errno| Error::new("listen", path.display(), errno))?;
+    let socket =
+        net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).named("socket", path.display())?;
+    net::bind(&socket, &address).named("bind", path.display())?;
+    net::listen(&socket, backlog).named("listen", path.display())?;
     Ok(socket)
 }
 
@@ -34,8 +34,8 @@ pub fn listen(path: &Path, backlog: i32) -> Result<OwnedFd> {
 pub fn connect(path: &Path) -> Result<OwnedFd> {
     let address = address(path)?;
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| Error::new("socket", path.display(), errno))?;
-    net::connect(&socket, &address).map_err(|errno| Error::new("connect", path.display(), errno))?;
+        .named("socket", path.display())?;
+    net::connect(&socket, &address).named("connect", path.display())?;
     Ok(socket)
 }
 
@@ -50,8 +50,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
 
 /// Effective uid of the process that connected (SO_PEERCRED).
 pub fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
-    let credentials =
-        net::sockopt::socket_peercred(socket).map_err(|errno| Error::new("getsockopt", "SO_PEERCRED", errno))?;
+    let credentials = net::sockopt::socket_peercred(socket).named("getsockopt", "SO_PEERCRED")?;
     Ok(credentials.uid.as_raw())
 }
 
@@ -66,7 +65,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Res
         control.push(net::SendAncillaryMessage::ScmRights(fds));
     }
     rustix::io::retry_on_intr(|| net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL))
-        .map_err(|errno| Error::new("sendmsg", format_args!("message of {} bytes", bytes.len()), errno))?;
+        .named("sendmsg", format_args!("message of {} bytes", bytes.len()))?;
     Ok(())
 }
 
@@ -111,11 +110,11 @@ pub fn receive(socket: BorrowedFd<'_>, limit: usize) -> Result<Option<(Vec<u8>, 
 
 /// Sets O_NONBLOCK, which belongs to the open socket and not to this descriptor alone.
 pub fn set_nonblocking(socket: BorrowedFd<'_>, on: bool) -> Result<()> {
-    rustix::io::ioctl_fionbio(socket.as_fd(), on).map_err(|errno| Error::new("ioctl", "FIONBIO", errno))
+    rustix::io::ioctl_fionbio(socket.as_fd(), on).named("ioctl", "FIONBIO")
 }
 
 fn address(path: &Path) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new(path).map_err(|errno| Error::new("socket address", path.display(), errno))
+    SocketAddrUnix::new(path).named("socket address", path.display())
 }
 
 #[cfg(test)]

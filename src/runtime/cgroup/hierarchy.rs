@@ -17,6 +17,8 @@ pub struct Tree {
     pub at: PathBuf,
     /// `cpu` and `cpuacct` often share one.
     pub controllers: Vec<String>,
+    /// What it is mounted with: a second mount must name the same set.
+    pub options: Vec<String>,
 }
 
 /// Controllers that a container joins on v1, so that programs find their own limits (the JVM wants all of the first
@@ -53,7 +55,6 @@ impl Host {
                 _ => {}
             }
         }
-        host.v1.retain(|tree| host.v2.is_none() || !tree.controllers.is_empty());
         host.forget_what_nobody_joins();
         host
     }
@@ -63,7 +64,9 @@ impl Host {
         let controllers: Vec<String> = options.split(',').filter(known).map(str::to_owned).collect();
         let seen = self.v1.iter().any(|tree| controllers.iter().any(|name| tree.controllers.contains(name)));
         if !controllers.is_empty() && !seen {
-            self.v1.push(Tree { at: PathBuf::from(at), controllers });
+            let own = |option: &&str| !matches!(*option, "rw" | "ro" | "clone_children") && !option.contains('=');
+            let options = options.split(',').filter(own).map(str::to_owned).collect();
+            self.v1.push(Tree { at: PathBuf::from(at), controllers, options });
         }
     }
 
