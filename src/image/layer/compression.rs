@@ -45,8 +45,10 @@ struct Rewind<R> {
 impl<R: BufRead> Rewind<R> {
     /// Fills `head` with the next four bytes, fewer at the end of the stream.
     fn peek(&mut self) -> io::Result<&[u8]> {
-        self.length = 0;
-        self.position = 0;
+        if self.position < self.length {
+            return Ok(&self.head[self.position..self.length]);
+        }
+        (self.length, self.position) = (0, 0);
         while self.length < 4 {
             match self.inner.read(&mut self.head[self.length..]) {
                 Ok(0) => break,

@@ -13,6 +13,8 @@ mod pax;
 mod sparse;
 mod tar;
 mod unpack;
+#[cfg(test)]
+mod unpack_tests;
 
 pub(super) use compression::decompress;
 pub(super) use intake::{Expected, Intaken, intake};

@@ -25,6 +25,7 @@ const GID: Range<usize> = 116..124;
 const SIZE: Range<usize> = 124..136;
 const MTIME: Range<usize> = 136..148;
 const CHECKSUM: Range<usize> = 148..156;
+const TYPE: usize = 156;
 const DEVICE_MAJOR: Range<usize> = 329..337;
 const DEVICE_MINOR: Range<usize> = 337..345;
 
@@ -187,9 +188,9 @@ impl<R: Read> TarReader<R> {
     ) -> Result<Option<Member>, TarError> {
         let mut size = extensions.size.unwrap_or(size);
         let name = extensions.long_name.or(extensions.name).unwrap_or_else(|| header.path_bytes().into_owned());
-        let mut kind = match kind {
+        let kind = match kind {
             // Before POSIX a directory was a file whose name ends in a slash.
-            EntryType::Regular if name.last() == Some(&b'/') => Kind::Directory,
+            EntryType::Regular if header.as_bytes()[TYPE] == 0 && name.last() == Some(&b'/') => Kind::Directory,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
             EntryType::Directory => Kind::Directory,
             EntryType::Symlink => Kind::Symlink,
@@ -227,9 +228,6 @@ impl<R: Read> TarReader<R> {
             sparse::check(parts, real_size, size)?;
         }
         let name = sparse_name.unwrap_or(name);
-        if kind == Kind::File && name.last() == Some(&b'/') {
-            kind = Kind::Directory;
-        }
         let field = |range, what| number(header, range).ok_or(TarError::Malformed(what));
         let device = |range| number(header, range).and_then(|number| number.try_into().ok()).unwrap_or(0);
         let mode = field(MODE, "a mode")? & 0o7777;

@@ -177,6 +177,9 @@ impl Registry {
                 // Refused for safety by our redirect rule: no second try makes it better.
                 Err(error) if error.is_redirect() => return Err(self.distrusted(cause(&error))),
                 Err(error) => {
+                    if error.is_connect() {
+                        attempt.unconnected();
+                    }
                     self.pause(&mut attempt, url, cause(&error), None).await?;
                     continue;
                 }

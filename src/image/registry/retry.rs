@@ -4,17 +4,24 @@ use reqwest::{Response, header};
 use std::time::Duration;
 
 const ATTEMPTS: u32 = 4;
+/// Nobody listens, or there is no such host: that seldom passes, and a person waits.
+const CONNECT_ATTEMPTS: u32 = 3;
 const FIRST: Duration = Duration::from_millis(250);
 /// A registry that asks for more patience than that is told to a person instead.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Which attempt this is. The pause between them grows fourfold.
+/// Which attempt this is. The pause between them grows threefold.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt(u32);
 
 impl Attempt {
     pub fn first() -> Self {
         Self(1)
+    }
+
+    /// Fewer attempts are left when there was not even a connection.
+    pub fn unconnected(&mut self) {
+        self.0 = self.0.max(1 + ATTEMPTS - CONNECT_ATTEMPTS);
     }
 
     pub fn is_last(&self) -> bool {
@@ -26,7 +33,7 @@ impl Attempt {
         if self.is_last() {
             return None;
         }
-        let pause = FIRST * 4u32.pow(self.0 - 1);
+        let pause = FIRST * 3u32.pow(self.0 - 1);
         self.0 += 1;
         Some(asked.map_or(pause, |asked| asked.max(pause)).min(LONGEST))
     }
