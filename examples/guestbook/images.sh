@@ -32,7 +32,7 @@ if [ -f "$archive" ] && [ "$(cat "$archive.key" 2>/dev/null)" = "$key" ]; then
     exit 0
 fi
 
-mkdir -p "$cache/debs/partial" "$(dirname "$archive")"
+mkdir -p "$cache" "$(dirname "$archive")"
 exec 9>"$cache/lock"
 flock 9
 work=$cache/work
@@ -42,18 +42,19 @@ mkdir -p "$work/oci/blobs/sha256"
 
 # --- roots ---------------------------------------------------------------------------------------------------------
 
-# The base system: what Debian calls essential, without documentation, from the mirrors that this host uses.
+# What no package brings into an image: documentation, locales, and PostgreSQL's JIT compiler, which it does without
+# when the library is not there (LLVM alone would be as large as all the rest).
+excludes=(/usr/share/{doc,man,info,locale,lintian,i18n/{charmaps,locales}}/'*'
+    /usr/lib/postgresql/'*'/lib/{bitcode/'*',llvmjit'*'} /usr/lib/'*'/lib{LLVM,z3}'*')
+
+# The base system: what Debian calls essential and OpenSSL, which all three need, from the mirrors that this host uses.
 make_base() {
     local sources
     sources=$(apt-get indextargets --format '$(ORIGIN) deb $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
         sed -n 's/^Debian deb /deb /p' | grep -E " $suite(-updates|-security)? " | sort -u || true)
     [ -n "$sources" ] || fail "apt knows no Debian $suite here; run apt-get update"
     say "base system from Debian $suite"
-    # shellcheck disable=SC2086
-    mmdebstrap --quiet --variant=essential \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --dpkgopt='path-exclude=/usr/share/lintian/*' \
+    mmdebstrap --quiet --variant=essential --include=openssl "${excludes[@]/#/--dpkgopt=path-exclude=}" \
         '' "$work/base" - <<<"$sources" || fail "mmdebstrap failed"
     clean "$work/base"
 }
@@ -62,22 +63,20 @@ make_base() {
 install_packages() {
     local root=$1
     shift
-    mkdir -p "$root/var/cache/apt/archives" "$root/var/lib/apt" "$root/var/log/apt"
+    mkdir -p "$root/var/cache/apt/archives/partial" "$root/var/lib/apt" "$root/var/log/apt"
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod +x "$root/usr/sbin/policy-rc.d"
     # The mounts go with the namespace, so nothing is left on the host when this is interrupted.
     unshare --mount --pid --fork sh -euc '
-        root=$1 debs=$2
-        shift 2
+        root=$1
+        shift
         mount -t proc proc "$root/proc"
         mount --bind /dev "$root/dev"
-        mount --bind "$debs" "$root/var/cache/apt/archives"
         DEBIAN_FRONTEND=noninteractive exec apt-get -qq -y --no-install-recommends \
             -o Dir="$root" -o Dir::Etc=/etc/apt -o Dir::State::lists=/var/lib/apt/lists \
             -o DPkg::Chroot-Directory="$root" -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root \
-            -o APT::Keep-Downloaded-Packages=true -o DPkg::Post-Invoke="" -o DPkg::Pre-Install-Pkgs="" -o DPkg::Pre-Invoke="" \
             install "$@"
-    ' sh "$root" "$cache/debs" "$@" >"$work/apt.log" 2>&1 9>&- || { cat "$work/apt.log" >&2; fail "apt-get failed on $*"; }
+    ' sh "$root" "$@" >"$work/apt.log" 2>&1 9>&- || { tail -n 40 "$work/apt.log" >&2; fail "apt-get failed on $*"; }
     rm -f "$root/usr/sbin/policy-rc.d"
 }
 

@@ -146,10 +146,6 @@ impl Channel {
             }
         }
     }
-
-    pub fn into_socket(self) -> Socket {
-        self.socket
-    }
 }
 
 /// The attributes in a stretch of a message, as (type without flags, value).

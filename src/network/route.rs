@@ -1,6 +1,6 @@
 //! Links, addresses and routes: the messages, as `rtnetlink` builds them, and the few operations made of them.
 
-use super::{netlink::Channel, record::BRIDGE_PREFIX};
+use super::netlink::Channel;
 use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkMessage};
 use netlink_packet_route::{
@@ -177,17 +177,4 @@ pub fn ports_of(channel: &Channel, bridge: u32) -> io::Result<Vec<String>> {
         }
     }
     Ok(ports)
-}
-
-/// Bridges of muster that are up or down, by name.
-pub fn bridges(channel: &Channel) -> io::Result<Vec<String>> {
-    let all = NetlinkMessage::from(RouteNetlinkMessage::GetLink(LinkMessage::default()));
-    let names = channel.dump(all)?.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewLink(link) => link.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) if name.starts_with(BRIDGE_PREFIX) => Some(name),
-            _ => None,
-        }),
-        _ => None,
-    });
-    Ok(names.collect())
 }

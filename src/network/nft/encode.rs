@@ -108,9 +108,8 @@ fn match_expressions(one: &Match) -> Vec<Expressions> {
         Match::In(interface) => interface_is(MetaKey::Iifname, Operator::Equal, interface),
         Match::Out(interface) => interface_is(MetaKey::Oifname, Operator::Equal, interface),
         Match::NotOut(interface) => interface_is(MetaKey::Oifname, Operator::NotEqual, interface),
-        Match::Source(net) => address_in(12, Operator::Equal, *net),
-        Match::NotSource(net) => address_in(12, Operator::NotEqual, *net),
-        Match::Destination(net) => address_in(16, Operator::Equal, *net),
+        Match::Source(net) => address_in(12, *net),
+        Match::Destination(net) => address_in(16, *net),
         Match::DestinationLocal => {
             // NFTA_FIB_DREG, NFTA_FIB_RESULT (ADDRTYPE), NFTA_FIB_FLAGS (DADDR); RTN_LOCAL is 2.
             vec![other("fib", vec![be32(1, 1), be32(2, 3), be32(3, 2)]), compare(Operator::Equal, &2u32.to_ne_bytes())]
@@ -186,19 +185,19 @@ fn padded(name: &str) -> Vec<u8> {
 }
 
 /// IPv4 header: source at 12, destination at 16.
-fn address_in(offset: u32, operator: Operator, net: Ipv4Net) -> Vec<Expressions> {
+fn address_in(offset: u32, net: Ipv4Net) -> Vec<Expressions> {
     let whole_bytes = net.prefix_len() / 8;
     if net.prefix_len().is_multiple_of(8) && whole_bytes > 0 {
         let bytes = net.network().octets();
         return vec![
             payload(NETWORK, offset, u32::from(whole_bytes), Register::Reg1),
-            compare(operator, &bytes[..usize::from(whole_bytes)]),
+            compare(Operator::Equal, &bytes[..usize::from(whole_bytes)]),
         ];
     }
     vec![
         payload(NETWORK, offset, 4, Register::Reg1),
         and(&net.netmask().octets()),
-        compare(operator, &net.network().octets()),
+        compare(Operator::Equal, &net.network().octets()),
     ]
 }
 

@@ -78,7 +78,6 @@ pub enum Match {
     Out(Interface),
     NotOut(Interface),
     Source(Ipv4Net),
-    NotSource(Ipv4Net),
     Destination(Ipv4Net),
     /// Any address of this host.
     DestinationLocal,
@@ -231,7 +230,6 @@ impl fmt::Display for Match {
             Self::Out(interface) => write!(f, "oifname {interface}"),
             Self::NotOut(interface) => write!(f, "oifname != {interface}"),
             Self::Source(net) => write!(f, "ip saddr {}", Shortest(*net)),
-            Self::NotSource(net) => write!(f, "ip saddr != {}", Shortest(*net)),
             Self::Destination(net) => write!(f, "ip daddr {}", Shortest(*net)),
             Self::DestinationLocal => f.write_str("fib daddr type local"),
             Self::Port(protocol, port) => write!(f, "{protocol} dport {port}"),

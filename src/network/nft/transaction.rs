@@ -62,10 +62,6 @@ impl Transaction {
         self
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
     /// An error is that of the first message that the kernel refused; nothing has changed then.
     pub fn commit(self, channel: &Channel) -> io::Result<()> {
         let Some(last) = self.messages.len().checked_sub(1) else { return Ok(()) };

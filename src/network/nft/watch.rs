@@ -2,11 +2,7 @@
 
 use crate::network::{error::NetworkError, netlink::attributes, thread::NFT_THREAD};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, time::Duration};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// NFNLGRP_NFTABLES
@@ -19,16 +15,7 @@ const HEADERS: usize = 20;
 const SETTLE: Duration = Duration::from_millis(50);
 
 pub struct FirewallWatch {
-    socket: AsyncFd<Descriptor>,
-}
-
-/// `netlink_sys::Socket` has no `AsRawFd` that `AsyncFd` could own.
-struct Descriptor(Socket);
-
-impl AsFd for Descriptor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+    socket: AsyncFd<Socket>,
 }
 
 impl FirewallWatch {
@@ -38,7 +25,11 @@ impl FirewallWatch {
             socket.bind(&SocketAddr::new(0, 0))?;
             socket.add_membership(GROUP)?;
             socket.set_non_blocking(true)?;
-            Ok(Self { socket: AsyncFd::register_with_interest(Descriptor(socket), Interest::READABLE)? })
+            // Deprecated because a type could name one descriptor now and another later; this one names its own. The
+            // replacement is unsafe, and `sys`, where that belongs, knows no tokio.
+            #[allow(deprecated)]
+            let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+            Ok(Self { socket })
         };
         open().map_err(NetworkError::kernel("watch the packet filter"))
     }
@@ -49,14 +40,14 @@ impl FirewallWatch {
         let failed = || NetworkError::kernel("watch the packet filter");
         loop {
             let mut ready = self.socket.readable_mut().await.map_err(failed())?;
-            match ready.try_io(|socket| foreign_change(&socket.get_ref().0)) {
+            match ready.try_io(|socket| foreign_change(socket.get_ref())) {
                 Ok(Ok(true)) => break,
                 Ok(Ok(false)) | Err(_) => {}
                 Ok(Err(error)) => return Err(failed()(error)),
             }
         }
         tokio::time::sleep(SETTLE).await;
-        while foreign_change(&self.socket.get_ref().0).or_else(nothing_yet).map_err(failed())? {}
+        while foreign_change(self.socket.get_ref()).or_else(nothing_yet).map_err(failed())? {}
         Ok(())
     }
 }
