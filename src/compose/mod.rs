@@ -1,1 +1,70 @@
-//! (layer)
+//! Compose files -> `model::Project`, phase by phase.
+//!
+//! ```text
+//! settings     which files, which variables, which name       (settings.rs, name.rs, dotenv.rs)
+//! source       the one file that reads                         (source.rs)
+//! tree         YAML text -> nodes that know their place        (tree/)
+//! interpolate  ${VARIABLES} in every value                     (interpolate/)
+//! merge        later files over earlier ones, by a table       (merge/)
+//! decode       tree -> draft of the model, all errors at once  (decode/)
+//! normalise    implied defaults, names, profiles               (normalise.rs, profiles.rs)
+//! consistency  what the parts say about each other             (consistency/)
+//! ```
+//!
+//! Every node keeps its file and byte range from the first phase to the last, so that an error of any phase shows the
+//! line. A phase reports all it finds; the next one runs only on what the last one accepted.
+//! Nothing here reads the environment or the clock, and only `source.rs` touches the file system.
+
+pub mod canonical;
+pub mod diagnostics;
+mod name;
+mod options;
+mod source;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Location, Severity};
+pub use options::{LoadOptions, MissingFiles};
+
+use crate::model::Project;
+use std::collections::BTreeMap;
+
+/// What `load` makes of a set of files.
+#[derive(Debug)]
+pub struct Loaded {
+    pub project: Project,
+    /// Nothing in it is an error.
+    pub warnings: Diagnostics,
+    /// What variables were resolved from: the OS environment over the env files, and `COMPOSE_PROJECT_NAME`.
+    /// `COMPOSE_*` settings of an env file are found here.
+    pub environment: BTreeMap<String, String>,
+    /// Every variable that the files mention, by name.
+    pub variables: Vec<Variable>,
+}
+
+/// A variable that a Compose file mentions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    pub name: String,
+    pub required: bool,
+    pub default: Option<String>,
+    pub alternate: Option<String>,
+}
+
+/// Reads the files that `options` name and makes one project of them.
+///
+/// # Errors
+/// Everything that is wrong with the files, as far as one phase of the loader can tell, with the warnings so far.
+pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
+    let _ = options;
+    Err(Diagnostics::default())
+}
+
+/// The name of the project, read from a file only where nothing else gives one.
+///
+/// `-p`, then `COMPOSE_PROJECT_NAME` (also from `.env`), then `name:` of the files, then the directory.
+///
+/// # Errors
+/// The name given is not a project name; or a file had to be read, and could not be.
+pub fn resolve_name(options: &LoadOptions) -> Result<String, Diagnostics> {
+    let _ = options;
+    Err(Diagnostics::default())
+}

@@ -1,0 +1,1 @@
+//! `images`: the images that a project's containers run.

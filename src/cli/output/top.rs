@@ -1,0 +1,1 @@
+//! `top`: processes of containers.
