@@ -21,6 +21,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     time::Duration,
 };
@@ -448,22 +449,22 @@ async fn two_who_want_one_image_fetch_it_once() {
 #[tokio::test]
 async fn a_pull_that_is_dropped_leaves_nothing_and_can_be_repeated() {
     let made = hello("x");
-    let hold = Arc::new(Mutex::new(()));
-    let (image, gate) = (made.clone(), hold.clone());
+    let (hold, gate) = mpsc::channel::<()>();
+    let (image, gate) = (made.clone(), Mutex::new(gate));
     let server = Server::start(move |request| {
         if request.path == blob_path(&image.layers[0].blob) {
-            drop(gate.lock());
+            // Until the other end is dropped.
+            let _ = gate.lock().unwrap().recv();
         }
         honest(&image, request)
     });
     let host = Host::new();
     let name = name_of(&server);
-    let held = hold.lock().unwrap();
     let cut = tokio::time::timeout(Duration::from_millis(300), host.get(&name)).await;
     assert!(cut.is_err());
     // While a pull is alive nothing is swept; it is over when its thread is.
     assert_nothing_left(&host);
-    drop(held);
+    drop(hold);
     assert_eq!(read(&host.get(&name).await.unwrap(), "hello"), "x");
 }
 

@@ -233,7 +233,7 @@ fn cgroup_view() {
         grep -c ' /sys/fs/cgroup' /proc/self/mountinfo; mkdir /sys/fs/cgroup/x 2>/dev/null || echo read-only";
     let text = Fixture::sh(script).output();
     assert!(text.starts_with("/\n") && text.ends_with("read-only\n"), "{text}");
-    let main = Fixture::sh("cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/unified/cgroup.procs 2>/dev/null").run().0;
+    let main = Fixture::sh("cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/memory/cgroup.procs 2>/dev/null").run().0;
     assert!(main.starts_with("1\n"), "its own processes are all it sees: {main}");
 }
 

@@ -186,7 +186,7 @@ impl Bench {
     /// The log's lines as `stdout F text`, times left out.
     pub fn log(&self) -> Vec<String> {
         let text = self.log_text();
-        let lines = text.lines().map(|line| {
+        let lines = text.split_terminator('\n').map(|line| {
             let line = logline::parse(line.as_bytes()).unwrap_or_else(|| panic!("no log line: {line}"));
             let tag = if line.partial { "P" } else { "F" };
             format!("{} {tag} {}", line.stream.as_str(), String::from_utf8_lossy(line.text))
@@ -251,9 +251,9 @@ pub fn eventually(patience: Duration, mut condition: impl FnMut() -> bool) -> bo
     condition()
 }
 
-/// Running, or at least not yet reaped.
-pub fn exists(pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+/// Runs; a zombie, which only waits for whoever is init here, does not.
+pub fn runs(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// A line of /proc/<pid>/status.
