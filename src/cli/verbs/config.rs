@@ -96,7 +96,7 @@ fn text(args: &Args, loaded: Loaded) -> Result<String, Error> {
     }
     let value = canonical::project(&project);
     Ok(match args.format {
-        Form::Yaml => serde_yaml::to_string(&value).map_err(|error| Error::refused(error.to_string()))?,
+        Form::Yaml => canonical::to_yaml(&value),
         Form::Json => serde_json::to_string_pretty(&value).map_err(std::io::Error::from)? + "\n",
     })
 }
