@@ -3,7 +3,7 @@
 //! ```text
 //! 1 a thread of its own unshares: the namespace lives by descriptors alone
 //! 2 defaults of the namespace, which interfaces made later take up
-//! 3 in the host:      one message with every veth pair, its inner end already inside, named and up
+//! 3 in the host:      one message with every veth pair, its inner end already inside and named
 //! 4 in the namespace: one message with loopback, addresses and the default route
 //! 5 the resolver's sockets, and the translation that leads 127.0.0.11:53 to them
 //! ```
@@ -141,6 +141,7 @@ fn add_addresses(interfaces: &[Interface]) -> std::io::Result<()> {
             return Err(std::io::Error::other(format!("{} did not arrive in the namespace", interface.name)));
         };
         batch.push(route::add_address(index, interface.lease.address, interface.lease.prefix));
+        batch.push(route::up(&interface.name));
     }
     let gateway = interfaces.iter().find(|interface| interface.default_route).map(|interface| interface.lease.gateway);
     batch.extend(gateway.map(route::add_default_route));
