@@ -40,6 +40,33 @@ pub fn verdict(condition: Condition, service: &str, members: &[Member<'_>]) -> V
     overall
 }
 
+/// `up --wait`: every one runs, and is healthy where it has a check.
+pub fn up(members: &[Member<'_>]) -> Verdict {
+    let mut overall = Verdict::Open;
+    for member in members {
+        let failed = |what: &str| Verdict::Failed(format!("container {} {what}", member.name));
+        let one = match member.state {
+            State::Running { health: None, .. } => Verdict::Open,
+            State::Running { health: Some(monitor), .. } => match monitor.status {
+                HealthStatus::Starting => Verdict::Wait,
+                HealthStatus::Healthy => Verdict::Open,
+                HealthStatus::Unhealthy => failed("is unhealthy"),
+            },
+            State::Created | State::Starting { .. } | State::BackingOff { .. } | State::Stopping { .. } => {
+                Verdict::Wait
+            }
+            State::Exited { exit, .. } => failed(&format!("exited ({})", exit.code)),
+            State::Dead { error, .. } => failed(&format!("could not be started: {error}")),
+        };
+        match one {
+            Verdict::Open => {}
+            Verdict::Wait => overall = Verdict::Wait,
+            Verdict::Failed(_) => return one,
+        }
+    }
+    overall
+}
+
 /// Having run is enough, even if it has ended since.
 fn started(member: &Member<'_>) -> Verdict {
     match member.state {

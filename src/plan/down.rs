@@ -98,7 +98,7 @@ impl<'a> Teardown<'_, 'a> {
                 continue;
             }
             let uses = |container: &&ObservedContainer| container.networks.contains(name);
-            if !self.everything && !self.going.iter().any(|container| uses(container)) {
+            if !self.everything && !self.going.iter().any(&uses) {
                 continue;
             }
             let staying = self.staying(&uses);
@@ -122,7 +122,7 @@ impl<'a> Teardown<'_, 'a> {
                 continue;
             }
             let uses = |container: &&ObservedContainer| container.volumes.contains(name);
-            if !self.everything && !self.going.iter().any(|container| uses(container)) {
+            if !self.everything && !self.going.iter().any(&uses) {
                 continue;
             }
             let staying = self.staying(&uses);

@@ -196,6 +196,11 @@ impl<'s, 'a> Emission<'s, 'a> {
         let within = if self.options.no_deps { BTreeSet::new() } else { looked_after.collect() };
         let mut gates = Gates::new(self.scene, within, decisions.fates.iter().map(kept).collect());
         for service in &decisions.fates {
+            for (container, _) in service.existing.iter().filter(|(_, fate)| matches!(fate, Fate::Remove(_))) {
+                if let Some(removal) = self.removals.get(container.id.as_str()) {
+                    gates.removed(&service.service.name, *removal);
+                }
+            }
             let starts = self.starts_of(service, created);
             if starts.is_empty() {
                 continue;

@@ -17,7 +17,7 @@ pub enum PlanError {
     ImageMissing { service: String, image: String },
     #[error("service {service:?} depends on {dependency:?} being healthy, but that has no healthcheck configured")]
     NoHealthcheck { service: String, dependency: String },
-    #[error("network {name} has to be made anew ({why}), but {user} still uses it; stop that first")]
+    #[error("network {name} has to be made anew ({why}), but {user} is attached to it; remove that first")]
     NetworkInUse { name: String, why: String, user: String },
     #[error("container name {name:?} for service {service:?} is already taken by {holder}")]
     NameTaken { name: String, service: String, holder: String },

@@ -12,6 +12,8 @@ pub struct Gates<'s, 'a> {
     /// Containers that are there after the plan as they were before.
     kept: HashMap<&'a str, Vec<&'a ObservedContainer>>,
     starts: HashMap<&'a str, Vec<OpId>>,
+    /// A container that is on its way out must not be taken for one that failed.
+    removals: HashMap<&'a str, Vec<OpId>>,
 }
 
 impl<'s, 'a> Gates<'s, 'a> {
@@ -20,11 +22,15 @@ impl<'s, 'a> Gates<'s, 'a> {
         within: BTreeSet<&'a str>,
         kept: HashMap<&'a str, Vec<&'a ObservedContainer>>,
     ) -> Self {
-        Self { scene, within, kept, starts: HashMap::new() }
+        Self { scene, within, kept, starts: HashMap::new(), removals: HashMap::new() }
     }
 
     pub fn started(&mut self, service: &'a str, op: OpId) {
         self.starts.entry(service).or_default().push(op);
+    }
+
+    pub fn removed(&mut self, service: &'a str, op: OpId) {
+        self.removals.entry(service).or_default().push(op);
     }
 
     /// What the starts of `service` come after. Waits for conditions are planned on the way.
@@ -42,7 +48,9 @@ impl<'s, 'a> Gates<'s, 'a> {
             } else if !self.is_met(name, dependency.condition, &starts)
                 && self.can_be_met(service, on, dependency, plan)?
             {
-                after.push(await_condition(service, name, dependency, starts, plan));
+                let removals = self.removals.get(name).into_iter().flatten().copied();
+                let first = removals.chain(starts).collect();
+                after.push(await_condition(service, name, dependency, first, plan));
             }
         }
         Ok(after)

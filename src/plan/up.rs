@@ -42,12 +42,12 @@ pub fn up(intent: &Up, project: &Project, observed: &Observed) -> Result<Plan, P
         .collect();
     let services: Vec<_> = fates.iter().map(|fate| fate.service).collect();
     let mut needs = Needs::of(&scene, project, &services, intent.pull)?;
-    drag_along_network_changes(&scene, project, &needs, !intent.no_start, &mut fates)?;
+    let orphans = orphans(&scene, intent.remove_orphans, &mut needs);
+    drag_along_network_changes(&scene, project, &needs, &orphans, !intent.no_start, &mut fates)?;
     if !intent.no_deps && !intent.no_start {
         bounce_dependents(&scene, &order, &mut fates);
     }
     sort(&order, &mut fates);
-    let orphans = orphans(&scene, intent.remove_orphans, &mut needs);
     let decisions = Decisions { project, fates, needs, orphans, selected };
     check_names(&scene, &decisions)?;
     Emission::new(&scene, intent, "up").emit(decisions)
@@ -74,7 +74,7 @@ pub fn run(intent: &Run, project: &Project, observed: &Observed) -> Result<Plan,
     let name = intent.name.clone().unwrap_or_else(|| names::oneoff(&project.name, &service.name, &intent.slug));
     let services: Vec<_> = fates.iter().map(|fate| fate.service).chain([service]).collect();
     let needs = Needs::of(&scene, project, &services, None)?;
-    drag_along_network_changes(&scene, project, &needs, true, &mut fates)?;
+    drag_along_network_changes(&scene, project, &needs, &[], true, &mut fates)?;
     if !intent.no_deps {
         bounce_dependents(&scene, &order, &mut fates);
     }
@@ -101,6 +101,7 @@ fn drag_along_network_changes<'a>(
     scene: &Scene<'a>,
     project: &'a Project,
     needs: &Needs<'a>,
+    going: &[(&'a super::ObservedContainer, Cause)],
     start: bool,
     fates: &mut Vec<ServiceFate<'a>>,
 ) -> Result<(), PlanError> {
@@ -111,6 +112,9 @@ fn drag_along_network_changes<'a>(
             return Err(in_use("another project".into()));
         }
         for container in scene.observed.containers.iter().filter(|container| container.networks.contains(name)) {
+            if going.iter().any(|(orphan, _)| orphan.id == container.id) {
+                continue;
+            }
             let service = scene.services.get(container.service.as_str()).copied();
             let service = service.filter(|_| !container.oneoff).ok_or_else(|| in_use(container.name.clone()))?;
             let was_running = container.state.is_running();

@@ -2,14 +2,18 @@
 //!
 //! It decides nothing: what to do, in which order and why stands in the plan.
 
-use super::{Hands, ops, owner::Owner};
+use super::{Hands, container::Inheritance, ops, owner::Owner};
 use crate::{
     api::{Failure, Progress},
-    model::Project,
+    model::{ContainerId, Project, intent::Intent},
     plan::{Op, OpId, Plan},
 };
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 use tokio::sync::{mpsc, watch};
 
 /// Everything the ops of one plan share.
@@ -21,11 +25,21 @@ pub struct Context<'a> {
     pub progress: mpsc::UnboundedSender<Progress>,
     /// Becomes true when another command takes the project over: nothing new begins then.
     pub superseded: watch::Receiver<bool>,
-    /// `~/.docker` of the person who asked.
+    /// Registry credentials of the person who asked.
     pub docker_config: Option<std::path::PathBuf>,
+    pub intent: Intent,
+    /// What removed containers leave to those that replace them.
+    pub retired: Mutex<HashMap<ContainerId, Inheritance>>,
+    /// Images that were pulled for this command.
+    pub pulled: Mutex<BTreeSet<String>>,
 }
 
 impl Context<'_> {
+    /// Nobody panics while holding one of these.
+    pub fn held<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+        shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the asker. A command that has gone away misses nothing that it still needs.
     pub fn tell(&self, progress: Progress) {
         let _ = self.progress.send(progress);
@@ -58,23 +72,29 @@ pub async fn execute(plan: &Plan, context: &Context<'_>) -> Summary {
             running.push(async move { (id, one(id, &plan.ops[id].op, context).await) });
         }
         let Some((id, result)) = running.next().await else { break };
+        let mut done = vec![id];
         match result {
-            Ok(()) => {
-                for &next in &followers[id] {
-                    waits[next] -= 1;
-                    if waits[next] == 0 && !skipped[next] {
-                        ready.push(next);
-                    }
-                }
-            }
+            Ok(()) => {}
+            Err(failure) if is_optional(&plan.ops[id].op) => context.tell(Progress::Warning { text: failure.message }),
             Err(failure) => {
                 summary.failures += 1;
                 summary.first.get_or_insert(failure);
-                for behind in all_behind(id, &followers) {
+                let (behind, optional) = all_behind(id, plan, &followers);
+                for behind in behind {
                     if !std::mem::replace(&mut skipped[behind], true) {
                         summary.skipped += 1;
                         context.tell(Progress::Skipped { op: behind });
                     }
+                }
+                // What may fail is over, and those behind it go on.
+                done = optional.into_iter().filter(|&id| !std::mem::replace(&mut skipped[id], true)).collect();
+            }
+        }
+        for id in done {
+            for &next in &followers[id] {
+                waits[next] -= 1;
+                if waits[next] == 0 && !skipped[next] {
+                    ready.push(next);
                 }
             }
         }
@@ -82,17 +102,27 @@ pub async fn execute(plan: &Plan, context: &Context<'_>) -> Summary {
     summary
 }
 
-/// Every op that waits for `id`, directly or not.
-fn all_behind(id: OpId, followers: &[Vec<OpId>]) -> Vec<OpId> {
-    let mut found = Vec::new();
+/// A gate that nobody insists on: `depends_on` with `required: false`.
+fn is_optional(op: &Op) -> bool {
+    matches!(op, Op::AwaitCondition { required: false, .. })
+}
+
+/// Every op that cannot begin any more because `id` failed, and the optional gates at which that ends.
+fn all_behind(id: OpId, plan: &Plan, followers: &[Vec<OpId>]) -> (Vec<OpId>, Vec<OpId>) {
+    let (mut found, mut optional) = (Vec::new(), Vec::new());
     let mut open = followers[id].clone();
     while let Some(next) = open.pop() {
-        if !found.contains(&next) {
+        if found.contains(&next) || optional.contains(&next) {
+            continue;
+        }
+        if is_optional(&plan.ops[next].op) {
+            optional.push(next);
+        } else {
             found.push(next);
             open.extend(&followers[next]);
         }
     }
-    found
+    (found, optional)
 }
 
 async fn one(id: OpId, op: &Op, context: &Context<'_>) -> Result<(), Failure> {

@@ -29,7 +29,9 @@ pub enum Ask {
     /// Forget this container, and hand over what has to be torn down. `None`: it is not known.
     Release { id: ContainerId, done: Reply<Option<Retired>> },
     /// Answered when the condition holds, or can no longer come to hold.
-    Await { service: String, condition: Condition, done: Reply<Result<(), String>> },
+    Await { service: String, until: Until, done: Reply<Result<(), String>> },
+    /// The containers of a service, or the one at hand.
+    Records { of: Of, done: Reply<Vec<ContainerRecord>> },
     /// Write the firewall anew; answered when the kernel has it.
     Firewall { done: Reply<Result<(), Failure>> },
     /// Tell whoever listens.
@@ -41,6 +43,22 @@ pub enum Ask {
 pub enum Which {
     Id(ContainerId),
     Slot(Slot),
+}
+
+/// What a waiting one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// `depends_on`
+    Condition(Condition),
+    /// `up --wait`: running, and healthy where there is a check.
+    Up,
+}
+
+/// Whose records.
+#[derive(Clone, Debug)]
+pub enum Of {
+    Service(String),
+    One(Which),
 }
 
 /// What the owner gives away of a container that is to be removed.
@@ -82,10 +100,13 @@ impl Owner {
     pub async fn release(&self, id: ContainerId) -> Result<Option<Retired>, Failure> {
         self.ask(|done| Ask::Release { id, done }).await
     }
-    pub async fn condition(&self, service: String, condition: Condition) -> Result<(), Failure> {
-        self.ask(|done| Ask::Await { service, condition, done })
+    pub async fn until(&self, service: String, until: Until) -> Result<(), Failure> {
+        self.ask(|done| Ask::Await { service, until, done })
             .await?
             .map_err(|message| Failure { message, ..Failure::default() })
+    }
+    pub async fn records(&self, of: Of) -> Result<Vec<ContainerRecord>, Failure> {
+        self.ask(|done| Ask::Records { of, done }).await
     }
     pub async fn firewall(&self) -> Result<(), Failure> {
         self.ask(|done| Ask::Firewall { done }).await?

@@ -3,7 +3,7 @@
 use super::capability;
 use crate::{
     image::ImageConfig,
-    model::{Service, Ulimit},
+    model::{HealthTest, Healthcheck, Service, Ulimit},
     runtime::spec::{ExecSpec, Process, Seccomp},
 };
 use indexmap::IndexMap;
@@ -49,10 +49,10 @@ pub fn main(service: &Service, image: &ImageConfig) -> Result<Process, ProcessEr
         cwd: service
             .working_dir
             .clone()
-            .or_else(|| image.working_dir.clone().map(PathBuf::from))
+            .or_else(|| Some(PathBuf::from(&image.working_dir)))
             .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or_else(|| PathBuf::from("/")),
-        user: service.user.clone().or_else(|| image.user.clone()).unwrap_or_default(),
+        user: service.user.clone().unwrap_or_else(|| image.user.clone()),
         additional_groups: service.group_add.clone(),
         tty: service.tty,
         capabilities: capability::effective(&service.cap_add, &service.cap_drop, service.privileged),
@@ -68,9 +68,15 @@ fn rlimit(limit: Ulimit) -> (u64, u64) {
     (kernel(limit.soft), kernel(limit.hard))
 }
 
-/// A health probe: the container's own process with other arguments.
-pub fn probe(main: &Process, args: Vec<String>) -> ExecSpec {
-    ExecSpec { process: Process { args, tty: false, ..main.clone() }, privileged: false }
+/// A health probe: the container's own process with other arguments. `None` where there is nothing to run.
+pub fn probe(main: &Process, service: Option<&Healthcheck>, image: Option<&Healthcheck>) -> Option<ExecSpec> {
+    let test = [service, image].into_iter().flatten().find_map(|check| check.test.as_ref())?;
+    let args = match test {
+        HealthTest::None => return None,
+        HealthTest::Cmd(args) => args.clone(),
+        HealthTest::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+    };
+    Some(ExecSpec { process: Process { args, tty: false, ..main.clone() }, privileged: false })
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use axum::{
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use std::convert::Infallible;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    net::UnixListener,
+    sync::{broadcast, mpsc, oneshot, watch},
+};
 
 /// The largest model that is taken: some 10,000 services.
 const MAX_BODY: usize = 64 << 20;
@@ -23,6 +26,8 @@ const MAX_BODY: usize = 64 << 20;
 pub struct Service {
     pub inbox: Inbox,
     pub events: broadcast::Sender<Event>,
+    /// Becomes true when the supervisor leaves.
+    pub leaving: watch::Receiver<bool>,
 }
 
 pub fn router(service: Service) -> Router {
@@ -64,13 +69,18 @@ async fn apply(State(service): State<Service>, Json(apply): Json<Apply>) -> Resp
 }
 
 async fn events(State(service): State<Service>) -> Response {
-    let events = service.events.subscribe();
-    let lines = stream::unfold(events, |mut events| async move {
+    let sources = (service.events.subscribe(), service.leaving.clone());
+    let lines = stream::unfold(sources, |(mut events, mut leaving)| async move {
         loop {
-            match events.recv().await {
-                Ok(event) => return Some((line(&event), events)),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+            tokio::select! {
+                // What happened is told before the end.
+                biased;
+                event = events.recv() => match event {
+                    Ok(event) => return Some((line(&event), (events, leaving))),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+                () = async { drop(leaving.wait_for(|leaving| *leaving).await) } => return None,
             }
         }
     });
@@ -104,4 +114,15 @@ fn line<T: Serialize>(value: &T) -> Result<Bytes, Infallible> {
 
 fn ndjson(lines: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+/// Until the supervisor leaves; then those that are being answered get the rest, and no new ones.
+pub async fn serve(listener: UnixListener, service: Service) {
+    let mut leaving = service.leaving.clone();
+    let left = async move {
+        // The sender gone means the same.
+        let _ = leaving.wait_for(|leaving| *leaving).await;
+    };
+    // It only ends by `left`: an accept that fails is retried inside.
+    let _ = axum::serve(listener, router(service)).with_graceful_shutdown(left).await;
 }

@@ -5,7 +5,7 @@ use crate::{
     lifecycle::ProbeResult,
     model::ContainerId,
     plan::{Observed, Plan},
-    reconcile::{container::Parts, link::LinkEvent, owner::Ask},
+    reconcile::{launch::Launched, link::LinkEvent, owner::Reply},
     state::records::ContainerRecord,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -25,9 +25,10 @@ pub enum Input {
         progress: mpsc::UnboundedSender<Progress>,
     },
     // From a plan that is being carried out.
-    Ask(Ask),
     /// A command has come to its end, and the next one may begin.
     Applied,
+    /// A plan was shown; nothing was changed.
+    Planned,
     /// The containers as a planner takes them.
     Observe(oneshot::Sender<Observed>),
     // From the containers.
@@ -37,12 +38,13 @@ pub enum Input {
     },
     Launched {
         id: ContainerId,
-        result: Box<Result<Parts, Failure>>,
+        result: Box<Result<Launched, Failure>>,
     },
     Probed {
         id: ContainerId,
-        run: u64,
+        run: u32,
         result: ProbeResult,
+        output: String,
     },
     /// What was left of a container whose shim is gone is cleared away.
     Buried {
@@ -51,8 +53,10 @@ pub enum Input {
     },
     // From the host.
     FirewallChanged,
-    FirewallWritten(Result<(), Failure>),
-    Signal,
+    FirewallWritten {
+        result: Result<(), Failure>,
+        waiting: Vec<Reply<Result<(), Failure>>>,
+    },
 }
 
 /// The way in; cheap to clone.

@@ -409,7 +409,7 @@ fn implied_directories_take_after_the_layers_below() {
     assert_eq!(implied, [Path::new("own"), Path::new("tmp"), Path::new("tmp/x")]);
     assert_eq!(unpacked.bytes, 2);
     symlink("/etc", below.path("own")).unwrap();
-    adopt_directories(&bench.root, &[below.root.clone()], &unpacked.implied).unwrap();
+    adopt_directories(&bench.root, std::slice::from_ref(&below.root), &unpacked.implied).unwrap();
     let data = fs::metadata(bench.path("tmp")).unwrap();
     assert_eq!((data.uid(), data.permissions().mode() & 0o7777, data.mtime()), (5, 0o1777, 1_000_000));
     assert_eq!(fs::metadata(bench.path("own")).unwrap().permissions().mode() & 0o7777, 0o755);

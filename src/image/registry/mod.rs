@@ -177,6 +177,9 @@ impl Registry {
                 // Refused for safety by our redirect rule: no second try makes it better.
                 Err(error) if error.is_redirect() => return Err(self.distrusted(cause(&error))),
                 Err(error) => {
+                    if error.is_connect() {
+                        attempt.unconnected();
+                    }
                     self.pause(&mut attempt, url, cause(&error), None).await?;
                     continue;
                 }
@@ -188,12 +191,11 @@ impl Registry {
                     continue;
                 }
             }
-            if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-                if !attempt.is_last() {
-                    let wait = retry::after(&response);
-                    self.pause(&mut attempt, url, format!("it answers {status}"), wait).await?;
-                    continue;
-                }
+            let may_pass = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+            if may_pass && !attempt.is_last() {
+                let wait = retry::after(&response);
+                self.pause(&mut attempt, url, format!("it answers {status}"), wait).await?;
+                continue;
             }
             return Ok(response);
         }
