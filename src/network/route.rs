@@ -43,7 +43,7 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Message {
 /// A veth pair: the host's end under the bridge, the other end already inside the namespace, with its name and MAC,
 /// up. The host's end is left down: `without_ipv6` has to come first.
 pub fn add_veth(host: &str, bridge: u32, inside: &str, mac: [u8; 6], namespace: BorrowedFd<'_>) -> Message {
-    let peer = LinkUnspec::new_with_name(inside).address(mac.to_vec()).setns_by_fd(namespace.as_raw_fd()).up().build();
+    let peer = LinkUnspec::new_with_name(inside).address(mac.to_vec()).setns_by_fd(namespace.as_raw_fd()).build();
     let pair = LinkMessageBuilder::<LinkVeth>::new(host, inside)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .controller(bridge)

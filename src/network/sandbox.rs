@@ -140,6 +140,8 @@ fn add_addresses(interfaces: &[Interface]) -> std::io::Result<()> {
         let Some(index) = route::index_of(&interface.name)? else {
             return Err(std::io::Error::other(format!("{} did not arrive in the namespace", interface.name)));
         };
+        // Not with the pair itself: a veth without its peer refuses to come up (ENOTCONN).
+        batch.push(route::up(&interface.name));
         batch.push(route::add_address(index, interface.lease.address, interface.lease.prefix));
     }
     let gateway = interfaces.iter().find(|interface| interface.default_route).map(|interface| interface.lease.gateway);

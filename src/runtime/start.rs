@@ -117,6 +117,8 @@ impl Child<'_> {
     fn run(self, io: Stdio) -> Result<Infallible, StartError> {
         let spec = self.spec;
         share_fate(self.reporter)?;
+        // Modes are meant as they stand here; the program gets the usual mask.
+        sys::process::set_umask(0);
         enter_cgroups(&self.v1)?;
         sys::namespace::new_cgroup_namespace().during("namespaces")?;
         self.enter_network()?;

@@ -114,7 +114,6 @@ impl Supervisor {
         self.inputs.close();
         while self.inputs.recv().await.is_some() {}
         let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
-        self.names.leave().await;
         if self.world.containers.is_empty() {
             let directory = self.hands.layout.run_project(&self.hands.project);
             // The lock file stays locked until the process ends; whoever waits for it holds another file then.

@@ -9,13 +9,25 @@ pub const CHILD: i32 = libc::SIGCHLD;
 /// but keeps what is ignored, and Rust ignores SIGPIPE.
 pub fn reset_all() -> Result<()> {
     for signal in 1..=64 {
-        // The two that cannot be changed; 32 and 33 are the C library's own and refuse as well.
-        if matches!(signal, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
+        // These two cannot be changed.
+        if matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             continue;
         }
-        // SAFETY: SIG_DFL installs no code.
-        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
-            return Err(Error::last("signal", signal));
+        // The kernel's own structure (handler, flags, restorer, mask), all zero: SIG_DFL. The C library's call
+        // refuses 32 and 33, which may have been inherited as ignored all the same.
+        let default = [0u64; 4];
+        // SAFETY: the structure lives across the call and installs no code.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
+        if result != 0 {
+            return Err(Error::last("sigaction", signal));
         }
     }
     set_mask(false)

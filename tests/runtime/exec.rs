@@ -31,8 +31,7 @@ fn end(fixture: &Fixture, running: &runtime::Started) {
 
 fn inside() {
     let (fixture, running) = sleeper();
-    let script = "cat /marker; hostname; readlink /proc/self/ns/mnt /proc/self/ns/pid /proc/self/ns/net /proc/self/ns/ipc \
-        /proc/self/ns/uts /proc/self/ns/cgroup; cut -d: -f3 /proc/self/cgroup | sort -u; exit 4";
+    let script = "cat /marker; hostname; for n in mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$n; done; cut -d: -f3 /proc/self/cgroup | sort -u; exit 4";
     let (text, ended) = fixture.exec(&running, &["sh", "-c", script], |_| {});
     let names = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
     let links: Vec<String> = names

@@ -14,6 +14,7 @@ use std::{
         unix::fs::symlink,
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -29,30 +30,41 @@ pub struct Fixture {
     pub spec: Spec,
 }
 
+/// One directory a test process, and in it one a fixture.
 fn directory(pid: u32) -> PathBuf {
     let base = std::env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
     base.join(format!("muster-runtime-test-{pid}"))
 }
 
-fn cgroup_path(pid: u32) -> PathBuf {
-    PathBuf::from(format!("muster/test-{pid}/container"))
+fn cgroup_path(pid: u32, number: &str) -> PathBuf {
+    PathBuf::from(format!("muster/test-{pid}/{number}"))
 }
 
 /// What a test with this pid may have left.
 pub fn clean_up(pid: u32) {
-    if let Ok(cgroup) = Cgroup::open(&cgroup_path(pid)) {
-        let _ = cgroup.kill();
-        let _ = cgroup.wait_empty(Duration::from_secs(5));
-        let _ = cgroup.remove();
+    for entry in fs::read_dir(directory(pid)).into_iter().flatten().flatten() {
+        clean_up_cgroup(&cgroup_path(pid, &entry.file_name().to_string_lossy()));
     }
     let _ = fs::remove_dir_all(directory(pid));
 }
 
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        clean_up(std::process::id());
+fn clean_up_cgroup(path: &Path) {
+    if let Ok(cgroup) = Cgroup::open(path) {
+        let _ = cgroup.kill();
+        let _ = cgroup.wait_empty(Duration::from_secs(5));
+        let _ = cgroup.remove();
     }
 }
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        clean_up_cgroup(&self.spec.cgroup.path);
+        let _ = fs::remove_dir_all(&self.dir);
+        let _ = fs::remove_dir(directory(std::process::id()));
+    }
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Fixture {
     /// `sh -c script`.
@@ -62,7 +74,8 @@ impl Fixture {
 
     pub fn new(args: &[&str]) -> Self {
         let pid = std::process::id();
-        let dir = directory(pid);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let dir = directory(pid).join(&number);
         for name in
             ["rootfs/bin", "rootfs/etc", "rootfs/proc", "rootfs/sys", "rootfs/dev", "rootfs/tmp", "upper", "work"]
         {
@@ -89,14 +102,14 @@ impl Fixture {
             rlimits: BTreeMap::new(),
         };
         let spec = Spec {
-            id: format!("{pid:064x}"),
+            id: format!("{pid:032x}{number:0>32}"),
             hostname: "box".to_owned(),
             domainname: None,
             root: Root { lower: vec![root], upper: dir.join("upper"), work: dir.join("work"), read_only: false },
             mounts: Vec::new(),
             process,
             net: NetNamespace::New,
-            cgroup: CgroupSpec { path: cgroup_path(pid), limits: Limits::default() },
+            cgroup: CgroupSpec { path: cgroup_path(pid, &number), limits: Limits::default() },
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             init: false,

@@ -22,6 +22,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
+    io::Write,
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -159,8 +160,18 @@ impl Follower {
         for ended in &ended {
             self.finish_line(&ended.id, out, err)?;
         }
-        out.flush_all()?;
+        out.flush()?;
         Ok(ended)
+    }
+
+    /// `web-1 exited with code 0`, where its log is shown.
+    pub fn tell(&self, ended: &Ended, out: &mut Writer) -> Result<(), Error> {
+        if ended.shown {
+            let again = if ended.restarting { " (restarting)" } else { "" };
+            writeln!(out, "{} exited with code {}{again}", ended.name, ended.exit.code)?;
+            out.flush()?;
+        }
+        Ok(())
     }
 
     /// Sleeps until there is something to do for `step`.
@@ -306,7 +317,7 @@ impl Follower {
         for id in ids {
             self.finish_line(&id, out, err)?;
         }
-        out.flush_all()?;
+        out.flush()?;
         Ok(())
     }
 

@@ -72,9 +72,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `mode` is resolved.
-    pub fn new(mode: Mode, names: Names) -> Self {
-        Self { mode, board: Board::new(names), tty: tty::Screen::default() }
+    /// `mode` is resolved. With `quiet_pull` a pull is told when it begins and ends, and no more.
+    pub fn new(mode: Mode, names: Names, quiet_pull: bool) -> Self {
+        Self { mode, board: Board::new(names, quiet_pull), tty: tty::Screen::default() }
     }
 
     pub fn take(&mut self, event: &api::Progress, now: Instant, err: &mut Writer) -> io::Result<()> {
@@ -194,7 +194,7 @@ mod tests {
     fn shown(mode: Mode) -> String {
         let mut project = Project::default();
         project.networks.insert("back".into(), Network { name: "app_back".into(), ..Network::default() });
-        let mut progress = Progress::new(mode, Names::of(Some(&project)));
+        let mut progress = Progress::new(mode, Names::of(Some(&project)), false);
         let (mut err, captured) = capture::writer(false);
         let start = Instant::now();
         for (index, event) in events().iter().enumerate() {
