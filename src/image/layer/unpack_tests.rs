@@ -401,17 +401,19 @@ fn implied_directories_take_after_the_layers_below() {
         header.set_mode(0o1777);
         header.set_uid(5);
     };
-    below.unpack(archive().add(EntryType::Directory, "tmp", "", b"", owned).dir("tmp/x").done()).unwrap();
+    below.unpack(archive().add(EntryType::Directory, ".", "", b"", owned).add(EntryType::Directory, "tmp", "", b"", owned).dir("tmp/x").done()).unwrap();
     let bench = Bench::new();
     let unpacked = bench.unpack(archive().file("tmp/x/y", "1").file("own/z", "2").done()).unwrap();
     let mut implied = unpacked.implied.clone();
     implied.sort();
-    assert_eq!(implied, [Path::new("own"), Path::new("tmp"), Path::new("tmp/x")]);
+    assert_eq!(implied, ["", "own", "tmp", "tmp/x"].map(Path::new));
     assert_eq!(unpacked.bytes, 2);
     symlink("/etc", below.path("own")).unwrap();
     adopt_directories(&bench.root, std::slice::from_ref(&below.root), &unpacked.implied).unwrap();
-    let data = fs::metadata(bench.path("tmp")).unwrap();
-    assert_eq!((data.uid(), data.permissions().mode() & 0o7777, data.mtime()), (5, 0o1777, 1_000_000));
+    for name in ["", "tmp"] {
+        let data = fs::metadata(bench.path(name)).unwrap();
+        assert_eq!((data.uid(), data.permissions().mode() & 0o7777, data.mtime()), (5, 0o1777, 1_000_000), "{name}");
+    }
     assert_eq!(fs::metadata(bench.path("own")).unwrap().permissions().mode() & 0o7777, 0o755);
 }
 
