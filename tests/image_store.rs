@@ -67,6 +67,38 @@ async fn a_layout_is_imported_with_all_that_its_image_says() {
 }
 
 #[tokio::test]
+async fn overlayfs_shows_the_layers_as_the_image_means_them() {
+    let host = Host::new();
+    let layers = vec![
+        layer(
+            &[("etc/os", "base"), ("etc/old", "old"), ("opt/a", "a"), ("srv/x", "x"), ("gone/y", "y")],
+            Packing::Gzip,
+        ),
+        layer(&[("etc/.wh.old", ""), ("opt/.wh..wh..opq", ""), ("opt/b", "b"), (".wh.gone", "")], Packing::Gzip),
+        layer(&[("etc/os", "patched"), (".wh.srv", ""), ("srv/z", "z")], Packing::Gzip),
+    ];
+    write_image(&host.path("layout"), &Made::new(layers, json!({})), "1");
+    let image = host.get(&format!("oci:{}", host.path("layout").display())).await.unwrap();
+    let lower: Vec<String> = image.layers.iter().map(|layer| layer.display().to_string()).collect();
+    let root = host.path("root");
+    fs::create_dir(&root).unwrap();
+    // In a mount namespace of its own, which ends with the command.
+    let script =
+        "mount -t overlay overlay -o \"ro,lowerdir=$0\" \"$1\" && cd \"$1\" && cat etc/os && find . -type f | sort";
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, &lower.join(":")])
+        .arg(&root)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "patched./etc/os\n./opt/b\n./srv/z\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
 async fn a_layout_with_several_images_wants_to_be_told_which() {
     let host = Host::new();
     let (a, b) = (hello("a"), hello("b"));

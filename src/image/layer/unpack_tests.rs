@@ -171,6 +171,8 @@ fn whiteouts_hide_what_is_below_and_only_that() {
         .dir("before")
         .file("before/x", "1")
         .file(".wh.before", "")
+        .file(".wh.unsaid", "")
+        .file("unsaid/deep/x", "1")
         .dir("opaque")
         .file("opaque/.wh..wh..opq", "")
         .file(".wh..wh.plnk", "aufs")
@@ -181,12 +183,12 @@ fn whiteouts_hide_what_is_below_and_only_that() {
     assert_eq!(whiteout.rdev(), 0);
     assert_eq!(bench.text("mine"), "stays");
     assert_eq!(bench.text("before/x"), "1");
-    for dir in ["anew", "before", "opaque"] {
+    for dir in ["anew", "before", "opaque", "unsaid"] {
         assert_eq!(bench.xattr(dir, "trusted.overlay.opaque").as_deref(), Some(&b"y"[..]), "{dir}");
     }
     let mut names: Vec<_> = fs::read_dir(&bench.root).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["anew", "before", "etc", "mine", "opaque"]);
+    assert_eq!(names, ["anew", "before", "etc", "mine", "opaque", "unsaid"]);
 }
 
 #[test]
