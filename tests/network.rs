@@ -737,7 +737,9 @@ fn a_network_outlives_a_reboot_by_its_record_and_its_end_leaves_nothing() {
             assert_eq!(container.inside(|| run("ip -o link").lines().count()), 1, "only loopback is left inside");
             host.networks.release(&container.id).unwrap();
         }
-        host.networks.remove(&first.name).await.unwrap();
+        let third = host.container('c', &[&first]).await;
+        assert!(host.networks.remove_with(&first.name, std::slice::from_ref(&a.id)).await.is_err());
+        host.networks.remove_with(&first.name, std::slice::from_ref(&third.id)).await.unwrap();
         host.networks.remove(&first.name).await.unwrap();
         host.networks.drop_firewall("shop").await.unwrap();
         assert_eq!(links(), clean);
@@ -847,9 +849,11 @@ fn figures() {
             drop(many);
             time("close 20", from);
         }
+        let many = futures_util::future::join_all((0..20).map(|number| prepare(500 + number))).await;
+        let leaving: Vec<ContainerId> = many.into_iter().map(|one| one.id).collect();
         let from = Instant::now();
-        host.networks.remove(&network.name).await.unwrap();
-        time("remove the network", from);
+        host.networks.remove_with(&network.name, &leaving).await.unwrap();
+        time("remove the network with 20", from);
         let from = Instant::now();
         host.networks.drop_firewall("shop").await.unwrap();
         time("drop the packet filter", from);

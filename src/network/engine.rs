@@ -3,6 +3,7 @@
 use super::{
     EndpointSpec, FirewallSpec, FirewallWatch, Lease, LeaseRequest, NetworkError, NetworkRecord, NetworkSpec, Peer,
     PortConflicts, Repaired, Reservation, Sandbox, bridge, firewall, lease,
+    netlink::Channel,
     nft::{
         conntrack, encode, foreign, legacy,
         rule::Family,
@@ -10,7 +11,7 @@ use super::{
     },
     ports, record, route, sandbox, subnet,
     sweep::Sweep,
-    thread::{self, NFT_THREAD},
+    thread::{self, CloseLater, NFT_THREAD},
 };
 use crate::{
     model::{ContainerId, PublishedPort},
@@ -36,11 +37,12 @@ impl Networks {
     /// recreation).
     pub async fn ensure(&self, spec: &NetworkSpec) -> Result<NetworkRecord, NetworkError> {
         let (layout, spec) = (self.layout.clone(), spec.clone());
-        thread::run("muster-net", "make a network", move || {
-            let _lock = lock(&layout)?;
+        thread::run("muster-net", "make a network", move |_| {
+            let _lock = lock_one(&layout, &spec.name)?;
             let network = match record::read(&layout, &spec.name)? {
                 Some(network) => network,
                 None => {
+                    let _all = lock_for(&layout, "networks")?;
                     let network = place(&layout, &spec)?;
                     record::write(&layout, &network)?;
                     network
@@ -63,32 +65,42 @@ impl Networks {
 
     /// Refused while a container is on the network. One that does not exist is no error.
     pub async fn remove(&self, name: &str) -> Result<(), NetworkError> {
+        self.remove_with(name, &[]).await
+    }
+
+    /// The same together with the links of containers that have ended, as one kernel operation: what `teardown` and
+    /// `remove` would wait for one after the other. Networks that are removed at the same time cost no more.
+    pub async fn remove_with(&self, name: &str, leaving: &[ContainerId]) -> Result<(), NetworkError> {
         let layout = self.layout.clone();
-        let owned = name.to_owned();
-        let Some((lock, network)) = thread::run("muster-net", "look at a network", move || {
-            let lock = lock(&layout)?;
+        let (owned, leaving) = (name.to_owned(), leaving.to_vec());
+        let Some((lock, network, mut links)) = thread::run("muster-net", "look at a network", move |_| {
+            let lock = lock_one(&layout, &owned)?;
             let Some(network) = record::read(&layout, &owned)? else { return Ok(None) };
-            refuse_while_used(&layout, &network)?;
-            Ok(Some((lock, network)))
+            let links: Vec<String> = leaving.iter().map(|container| network.link(container.as_str())).collect();
+            refuse_while_used(&layout, &network, &links)?;
+            Ok(Some((lock, network, links)))
         })
         .await?
         else {
             return Ok(());
         };
-        self.sweep.delete(vec![network.bridge()]).await?;
+        links.push(network.bridge());
+        self.sweep.delete(links).await?;
         lease::remove(&self.layout, name)?;
         state_record::remove(&self.layout.network_record(name))?;
-        let last = record::list(&self.layout)?.is_empty();
         drop(lock);
-        if last {
-            thread::run(NFT_THREAD, "close the way through other firewalls", || {
-                let failed = || NetworkError::kernel("close the way through other firewalls");
-                foreign::unpass(&transaction::open().map_err(failed())?).map_err(failed())?;
-                legacy::unpass().map_err(failed())
-            })
-            .await?;
-        }
-        Ok(())
+        let layout = self.layout.clone();
+        thread::run(NFT_THREAD, "close the way through other firewalls", move |later| {
+            // Under this lock nobody records a new network, so nobody's way is closed that is just being opened.
+            let _all = lock_for(&layout, "networks")?;
+            if !record::list(&layout)?.is_empty() {
+                return Ok(());
+            }
+            let failed = || NetworkError::kernel("close the way through other firewalls");
+            foreign::unpass(filter(later)?).map_err(failed())?;
+            legacy::unpass().map_err(failed())
+        })
+        .await
     }
 
     /// The container's address on a network; the same one as long as it is not released.
@@ -126,7 +138,7 @@ impl Networks {
     /// Makes a container's network namespace with everything in it. To be kept over restarts of the container.
     pub async fn prepare(&self, spec: &EndpointSpec) -> Result<Sandbox, NetworkError> {
         let spec = spec.clone();
-        thread::run("muster-netns", "make a network namespace", move || sandbox::make(&spec)).await
+        thread::run("muster-netns", "make a network namespace", move |later| sandbox::make(&spec, later)).await
     }
 
     /// Takes a container's links away; none is left at either end when this returns. Its addresses stay leased. Calls
@@ -140,9 +152,10 @@ impl Networks {
     /// the packets of muster's bridges through. Returns what a person should know.
     pub async fn apply(&self, spec: &FirewallSpec) -> Result<Vec<String>, NetworkError> {
         let spec = spec.clone();
-        thread::run(NFT_THREAD, "write the packet filter", move || {
-            commit(&spec)?;
-            Ok(pass_others()?.1)
+        thread::run(NFT_THREAD, "write the packet filter", move |later| {
+            let channel = filter(later)?;
+            commit(channel, &spec)?;
+            Ok(pass_others(channel)?.1)
         })
         .await
     }
@@ -150,12 +163,13 @@ impl Networks {
     /// Puts back what somebody else took away since `apply`. Writes nothing when all is there.
     pub async fn repair(&self, spec: &FirewallSpec) -> Result<Repaired, NetworkError> {
         let spec = spec.clone();
-        thread::run(NFT_THREAD, "repair the packet filter", move || {
-            let tables = !is_whole(&spec)?;
+        thread::run(NFT_THREAD, "repair the packet filter", move |later| {
+            let channel = filter(later)?;
+            let tables = !is_whole(channel, &spec)?;
             if tables {
-                commit(&spec)?;
+                commit(channel, &spec)?;
             }
-            let (passes, warnings) = pass_others()?;
+            let (passes, warnings) = pass_others(channel)?;
             Ok(Repaired { tables, passes, warnings })
         })
         .await
@@ -164,13 +178,13 @@ impl Networks {
     /// Takes the project's rules away.
     pub async fn drop_firewall(&self, project: &str) -> Result<(), NetworkError> {
         let name = firewall::table_name(project);
-        thread::run(NFT_THREAD, "delete the packet filter", move || {
+        thread::run(NFT_THREAD, "delete the packet filter", move |later| {
             let failed = || NetworkError::kernel(format!("delete nftables table {name}"));
-            let channel = transaction::open().map_err(failed())?;
+            let channel = filter(later)?;
             for family in [Family::Ip, Family::Bridge] {
                 let mut transaction = Transaction::default();
                 transaction.delete(family, &name);
-                match transaction.commit(&channel) {
+                match transaction.commit(channel) {
                     // A kernel without the bridge family has no such table either.
                     Err(error) if family == Family::Bridge && lacks_family(&error) => {}
                     other => other.map_err(failed())?,
@@ -187,8 +201,15 @@ impl Networks {
     }
 }
 
-fn lock(layout: &Layout) -> Result<Lock, NetworkError> {
-    let path = layout.host_lock("networks");
+/// Held while a network is made or removed, which takes the kernel its time: not one lock for all, so that the
+/// networks of a project come and go together, and not a file for each name, which nobody could ever remove.
+fn lock_one(layout: &Layout, name: &str) -> Result<Lock, NetworkError> {
+    lock_for(layout, &format!("networks-{}", subnet::fnv1a(name.as_bytes()) % 16))
+}
+
+/// `networks` is held while a subnet is chosen and recorded.
+fn lock_for(layout: &Layout, name: &str) -> Result<Lock, NetworkError> {
+    let path = layout.host_lock(name);
     Lock::acquire(&path).map_err(|source| NetworkError::File { verb: "lock", path, source })
 }
 
@@ -223,11 +244,12 @@ fn place(layout: &Layout, spec: &NetworkSpec) -> Result<NetworkRecord, NetworkEr
 }
 
 /// A lease without a link is of a container that does not run; the links tell.
-fn refuse_while_used(layout: &Layout, network: &NetworkRecord) -> Result<(), NetworkError> {
+fn refuse_while_used(layout: &Layout, network: &NetworkRecord, leaving: &[String]) -> Result<(), NetworkError> {
     let failed = || NetworkError::kernel(format!("look for containers on network {}", network.name));
     let Some(index) = route::index_of(&network.bridge()).map_err(failed())? else { return Ok(()) };
     let channel = route::open().map_err(failed())?;
     let mut ports = route::ports_of(&channel, index).map_err(failed())?;
+    ports.retain(|port| !leaving.contains(port));
     if ports.is_empty() {
         return Ok(());
     }
@@ -254,34 +276,39 @@ fn lease_of(network: &NetworkRecord, container: &ContainerId, address: Ipv4Addr)
     }
 }
 
-fn commit(spec: &FirewallSpec) -> Result<(), NetworkError> {
+/// A socket for the packet filter of this network namespace.
+fn filter(later: &mut CloseLater) -> Result<&Channel, NetworkError> {
+    let channel = transaction::open().map_err(NetworkError::kernel("open netlink for the packet filter"))?;
+    later.push(channel);
+    Ok(&later[later.len() - 1])
+}
+
+fn commit(channel: &Channel, spec: &FirewallSpec) -> Result<(), NetworkError> {
     let failed = || NetworkError::kernel(format!("write the packet filter of project {}", spec.project));
-    let channel = transaction::open().map_err(failed())?;
     let tables = firewall::tables(spec)?;
     let mut transaction = Transaction::default();
     for table in &tables {
         transaction.replace(table);
     }
     if tables.len() == 1
-        && foreign::count_rules(&channel, encode::family(Family::Bridge), &tables[0].name)
+        && foreign::count_rules(channel, encode::family(Family::Bridge), &tables[0].name)
             .is_ok_and(|count| count.is_some())
     {
         transaction.delete(Family::Bridge, &tables[0].name);
     }
-    transaction.commit(&channel).map_err(failed())?;
+    transaction.commit(channel).map_err(failed())?;
     let routes = route::open().map_err(failed())?;
     let local: Vec<Ipv4Addr> =
         route::addresses(&routes).map_err(failed())?.into_iter().map(|(_, address, _)| address).collect();
-    conntrack::forget_stale(&channel, &spec.publications, &local).map_err(failed())?;
+    conntrack::forget_stale(channel, &spec.publications, &local).map_err(failed())?;
     Ok(())
 }
 
-fn is_whole(spec: &FirewallSpec) -> Result<bool, NetworkError> {
+fn is_whole(channel: &Channel, spec: &FirewallSpec) -> Result<bool, NetworkError> {
     let failed = || NetworkError::kernel(format!("look at the packet filter of project {}", spec.project));
-    let channel = transaction::open().map_err(failed())?;
     for table in firewall::tables(spec)? {
         let wanted: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
-        let found = foreign::count_rules(&channel, encode::family(table.family), &table.name).map_err(failed())?;
+        let found = foreign::count_rules(channel, encode::family(table.family), &table.name).map_err(failed())?;
         if found != Some(wanted) {
             return Ok(false);
         }
@@ -289,10 +316,9 @@ fn is_whole(spec: &FirewallSpec) -> Result<bool, NetworkError> {
     Ok(true)
 }
 
-fn pass_others() -> Result<(bool, Vec<String>), NetworkError> {
+fn pass_others(channel: &Channel) -> Result<(bool, Vec<String>), NetworkError> {
     let failed = || NetworkError::kernel("get through other firewalls");
-    let channel = transaction::open().map_err(failed())?;
-    let (missing, mut warnings) = foreign::pass(&channel).map_err(failed())?;
+    let (missing, mut warnings) = foreign::pass(channel).map_err(failed())?;
     let (missing_legacy, more) = legacy::pass().map_err(failed())?;
     warnings.extend(more);
     Ok((missing || missing_legacy, warnings))

@@ -19,6 +19,7 @@ use super::{
     route,
     spec::{EndpointSpec, Lease},
     subnet, sweep,
+    thread::CloseLater,
 };
 use crate::{model::Protocol, sys::netns};
 use ipnet::Ipv4Net;
@@ -53,7 +54,7 @@ pub struct Interface {
 }
 
 /// On a thread that ends afterwards: it leaves its network namespace.
-pub fn make(spec: &EndpointSpec) -> Result<Sandbox, NetworkError> {
+pub fn make(spec: &EndpointSpec, later: &mut CloseLater) -> Result<Sandbox, NetworkError> {
     let failed = |what: &str| NetworkError::kernel(format!("{what} container {}", spec.container.short()));
     let host = route::open().map_err(failed("open netlink for"))?;
     let bridges = bridges_of(spec)?;
@@ -64,7 +65,7 @@ pub fn make(spec: &EndpointSpec) -> Result<Sandbox, NetworkError> {
     add_links(&host, &interfaces, &bridges, &namespace).map_err(failed("add the links of"))?;
     add_addresses(&interfaces).map_err(failed("set the addresses of"))?;
     let (dns_udp, dns_tcp) = resolver_sockets().map_err(failed("open the resolver's sockets of"))?;
-    lead_to_resolver().map_err(failed("lead 127.0.0.11 to the resolver of"))?;
+    lead_to_resolver(later).map_err(failed("lead 127.0.0.11 to the resolver of"))?;
     Ok(Sandbox { netns: namespace, dns_udp, dns_tcp, interfaces })
 }
 
@@ -160,7 +161,7 @@ fn resolver_sockets() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((udp.into(), tcp.into()))
 }
 
-fn lead_to_resolver() -> std::io::Result<()> {
+fn lead_to_resolver(later: &mut CloseLater) -> std::io::Result<()> {
     let to_resolver = |protocol| {
         Rule::new(
             [Match::Destination(Ipv4Net::from(RESOLVER)), Match::Port(protocol, 53)],
@@ -178,5 +179,8 @@ fn lead_to_resolver() -> std::io::Result<()> {
             rules: vec![to_resolver(Protocol::Udp), to_resolver(Protocol::Tcp)],
         }],
     });
-    transaction.commit(&transaction::open()?)
+    let channel = transaction::open()?;
+    let result = transaction.commit(&channel);
+    later.push(channel);
+    result
 }

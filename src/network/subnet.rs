@@ -87,7 +87,7 @@ pub fn mac_text(address: Ipv4Addr) -> String {
 }
 
 /// The FNV-1a hash: it spreads names, and must stay the same in every version of muster.
-fn fnv1a(bytes: &[u8]) -> u32 {
+pub fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -12,8 +12,12 @@ use std::{
         Mutex, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
+    time::Duration,
 };
 use tokio::sync::oneshot;
+
+/// Whoever comes this soon after another goes with it: a small part of what a batch costs.
+const GATHER: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 pub struct Sweep {
@@ -63,7 +67,10 @@ impl Sweep {
 /// Ends when the engine that owns the queue is dropped.
 fn work(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
-        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
+        let mut batch = vec![first];
+        while let Ok(next) = jobs.recv_timeout(GATHER) {
+            batch.push(next);
+        }
         let links: Vec<&str> = batch.iter().flat_map(|job| job.links.iter().map(String::as_str)).collect();
         let result = route::open().and_then(|host| delete(&host, &links)).map_err(|error| error.to_string());
         for job in batch {
