@@ -40,7 +40,7 @@ demo-down: root release
 	cd examples/guestbook && $(MUSTER) down $(if $(VOLUMES),-v)
 
 test: root
-	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap nftables
+	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	tests/audit.sh take .cache/audit
 	examples/guestbook/images.sh
@@ -56,7 +56,7 @@ release:
 	$(CARGO) build --release --locked
 
 images: root
-	scripts/packages.sh mmdebstrap
+	scripts/packages.sh mmdebstrap mount
 	examples/guestbook/images.sh
 
 # Readable inside the containers, whose programs do not run as root; the directory keeps everybody else out.

@@ -9,6 +9,6 @@ fn main() -> ExitCode {
     match rest.first().and_then(|role| role.to_str()) {
         Some("__shim") => muster::shim::main(rest.into_iter().skip(1)),
         Some("__supervisor") => muster::supervisor::main(&rest[1..]),
-        _ => ExitCode::from(64),
+        _ => muster::cli::main(),
     }
 }

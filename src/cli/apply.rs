@@ -32,6 +32,15 @@ pub struct Order {
     pub project: String,
     pub apply: Apply,
     pub mode: Mode,
+    /// `--quiet-pull`
+    pub quiet_pull: bool,
+}
+
+impl Order {
+    pub fn progress(&self) -> Progress {
+        let names = Names::of(self.apply.project.as_ref());
+        Progress::new(self.mode, names, self.quiet_pull)
+    }
 }
 
 /// Where the supervisor is, and what it may know of us.
@@ -96,8 +105,7 @@ pub fn runtime() -> Result<Runtime, Error> {
 /// Carries `order` out to its end. An interrupt leaves: what was asked goes on.
 pub fn carry_out(cx: &mut Context, order: Order) -> Outcome {
     let door = Door::new(cx, &order.project);
-    let names = Names::of(order.apply.project.as_ref());
-    let mut progress = Progress::new(order.mode, names);
+    let mut progress = order.progress();
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         tokio::select! {

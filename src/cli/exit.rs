@@ -10,7 +10,7 @@
 //! | interrupted | 130 |
 //! | standard output was closed by its reader | 0 |
 
-use crate::{api::Failure, compose::Diagnostics, state::RecordError};
+use crate::{api::Failure, compose::Diagnostics, image::ImageError, shim::wire::ClientError, state::RecordError};
 use std::{io, path::PathBuf};
 
 /// Exit code of the process.
@@ -61,11 +61,22 @@ pub enum Error {
     System { verb: &'static str, source: io::Error },
     #[error(transparent)]
     Record(#[from] RecordError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Standard output or error does not take what is written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Failed { failure } => Self::NotStarted { message: failure.message, code: failure.code },
+            error => Self::refused(error.to_string()),
+        }
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@
 
 use super::diagnostics::{Diagnostic, SourceText, Span};
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -18,16 +19,27 @@ const MAX_BYTES: u64 = 8 << 20;
 pub struct Sources {
     cwd: PathBuf,
     texts: Vec<SourceText>,
+    /// A file is read once, however often it is named.
+    read: HashMap<PathBuf, u32>,
 }
 
 impl Sources {
     /// Names of files below `cwd` are shown relative to it.
     pub fn new(cwd: &Path) -> Self {
-        Self { cwd: cwd.to_owned(), texts: Vec::new() }
+        Self { cwd: cwd.to_owned(), texts: Vec::new(), read: HashMap::new() }
     }
 
-    pub fn texts(&self) -> &[SourceText] {
-        &self.texts
+    /// Where `part` stands inside of `span`, or the whole of it where the text is written otherwise (escapes, folding).
+    pub fn within(&self, span: Span, part: &str) -> Span {
+        let text =
+            self.texts.get(span.source as usize).and_then(|s| s.text.get(span.start as usize..span.end as usize));
+        match text.and_then(|text| text.find(part)) {
+            Some(offset) => {
+                let start = span.start + offset as u32;
+                Span { start, end: start + part.len() as u32, ..span }
+            }
+            None => span,
+        }
     }
 
     pub fn into_texts(self) -> Vec<SourceText> {
@@ -43,9 +55,16 @@ impl Sources {
 
     /// Reads a file as UTF-8.
     pub fn read(&mut self, path: &Path) -> Result<(u32, Arc<str>), ReadError> {
+        if let Some(index) = self.read.get(path)
+            && let Some(source) = self.texts.get(*index as usize)
+        {
+            return Ok((*index, source.text.clone()));
+        }
         let bytes = read_regular(path)?;
         let name = path.strip_prefix(&self.cwd).unwrap_or(path).display().to_string();
-        self.decode(&name, bytes)
+        let (index, text) = self.decode(&name, bytes)?;
+        self.read.insert(path.to_owned(), index);
+        Ok((index, text))
     }
 
     /// Reads all of stdin.
@@ -56,6 +75,7 @@ impl Sources {
 
     fn decode(&mut self, name: &str, bytes: Vec<u8>) -> Result<(u32, Arc<str>), ReadError> {
         match String::from_utf8(bytes) {
+            Ok(text) if text.contains('\0') => Err(ReadError::Binary),
             Ok(text) => Ok(self.add(name, &text)),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
@@ -99,6 +119,8 @@ pub enum ReadError {
     Directory,
     TooLarge,
     NotUtf8(Span),
+    /// It holds a NUL.
+    Binary,
 }
 
 impl ReadError {
@@ -116,6 +138,7 @@ impl ReadError {
             Self::Directory => Diagnostic::error(format!("cannot read {what} {path}: it is a directory")),
             Self::TooLarge => Diagnostic::error(format!("{what} {path} is larger than {} MiB", MAX_BYTES >> 20))
                 .help("is it the right file?"),
+            Self::Binary => Diagnostic::error(format!("{what} {path} is not a text file")),
             Self::NotUtf8(span) => {
                 Diagnostic::error(format!("{what} {path} is not UTF-8")).because(*span, "here the text ends")
             }
@@ -145,8 +168,8 @@ mod tests {
         error: cannot read Compose file .: it is a directory
 
         error: Compose file big.yaml is larger than 8 MiB
-          |
-          = help: is it the right file?
+         |
+         = help: is it the right file?
 
         error: Compose file latin1.yaml is not UTF-8
          --> latin1.yaml:2:7

@@ -147,7 +147,7 @@ async fn assemble(
     // 4. What its shim has to know.
     let facts = specgen::Facts { layout: &hands.layout, project, id, image, volumes: mounts, hold: order.hold };
     let spec = specgen::shim_spec(service, facts).map_err(failure)?;
-    files::generate(service, order.name, &spec.container.hostname, &networks, &hands.layout, id)?;
+    files::generate(service, &spec.container.hostname, &networks, &hands.layout, id)?;
     record::write(&hands.layout.container_spec(id), &spec, Durability::Volatile)?;
     // 5. Its record: the container is there now, also for a later supervisor.
     let record = ContainerRecord {

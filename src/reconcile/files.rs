@@ -3,10 +3,14 @@
 use super::failure;
 use crate::{
     api::Failure,
-    model::{ContainerId, Service},
+    dns::{
+        ResolvConf,
+        files::{self, Hosts},
+    },
+    model::{ContainerId, NetworkMode, Service},
     state::{Durability, Layout, record, records::NetworkUse},
 };
-use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path};
+use std::{fs, io, net::IpAddr, os::unix::fs::DirBuilderExt, path::Path};
 
 /// Makes `upper`, `work` and `log`; nobody but root gets in (CVE-2021-41091).
 pub fn directories(layout: &Layout, id: &ContainerId) -> Result<(), Failure> {
@@ -21,21 +25,37 @@ pub fn directories(layout: &Layout, id: &ContainerId) -> Result<(), Failure> {
     make(&layout.container_log(id), 0o700)
 }
 
-/// hosts, hostname and resolv.conf.
+/// hosts, hostname and resolv.conf. On the host's network they are the host's own.
 pub fn generate(
     service: &Service,
-    name: &str,
     hostname: &str,
     networks: &[NetworkUse],
     layout: &Layout,
     id: &ContainerId,
 ) -> Result<(), Failure> {
-    let _ = (service, name, networks);
     let write = |file: &str, text: &str| {
         record::write_bytes(&layout.container_file(id, file), text.as_bytes(), Durability::Volatile)
     };
-    write("hostname", &format!("{hostname}\n"))?;
-    write("hosts", "127.0.0.1 localhost\n")?;
-    write("resolv.conf", "nameserver 127.0.0.11\noptions ndots:0\n")?;
+    let host = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let addresses: Vec<IpAddr> = networks.iter().map(|used| used.address).collect();
+    let hosts = Hosts {
+        addresses: &addresses,
+        hostname,
+        domainname: service.domainname.as_deref(),
+        extra: Some(&service.extra_hosts),
+        host_gateway: networks.iter().find_map(|used| used.gateway),
+    };
+    let resolv = ResolvConf::parse(&host("/etc/resolv.conf"));
+    write("hostname", &files::hostname(hostname))?;
+    match service.network_mode {
+        Some(NetworkMode::Host) => {
+            write("hosts", &host("/etc/hosts"))?;
+            write("resolv.conf", &host("/etc/resolv.conf"))?;
+        }
+        Some(NetworkMode::None) | None => {
+            write("hosts", &hosts.text())?;
+            write("resolv.conf", &ResolvConf::for_container(&resolv, &service.dns_search, &service.dns_opt))?;
+        }
+    }
     Ok(())
 }

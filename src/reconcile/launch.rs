@@ -90,7 +90,7 @@ pub async fn again(
         let facts = wiring::wire(&endpoint, name_of, &before, hands, parts).await?;
         let spec: Option<ShimSpec> = record::read(&hands.layout.container_spec(&record.id))?;
         let hostname = spec.map(|spec| spec.container.hostname).unwrap_or_default();
-        files::generate(service, &record.name, &hostname, &facts.0, &hands.layout, &record.id)?;
+        files::generate(service, &hostname, &facts.0, &hands.layout, &record.id)?;
         Some(facts)
     };
     launch(hands, &record.id, parts)?;

@@ -171,23 +171,13 @@ impl Keeper {
         }
     }
 
-    /// Sleeps until something happens; the events in the order in which they are to be handled. The supervisor comes first,
-    /// so that its `Start` is seen before the `Attach` of somebody whom it told of the container.
+    /// Sleeps until something happens; the events in the order in which they are to be handled.
     fn wait(&self, now: Instant) -> sys::Result<Vec<(Source, PollFlags)>> {
         let (mut sources, mut fds) = (Vec::new(), Vec::new());
         let mut add = |source, fd, flags| {
             sources.push(source);
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         };
-        let (first, others): (Vec<_>, Vec<_>) =
-            self.connections.iter().partition(|connection| Some(connection.id) == self.supervisor);
-        let interest = |connection: &Connection| match connection.has_waiting() {
-            true => PollFlags::IN | PollFlags::OUT,
-            false => PollFlags::IN,
-        };
-        for connection in first {
-            add(Source::Connection(connection.id), connection.fd(), interest(connection));
-        }
         if let Phase::Running(run) = &self.phase {
             for (stream, fd) in run.outputs(now) {
                 add(Source::Output(stream), fd, PollFlags::IN);
@@ -199,8 +189,9 @@ impl Keeper {
         if let Phase::Running(run) = &self.phase {
             add(Source::Container, run.pidfd(), PollFlags::IN);
         }
-        for connection in others {
-            add(Source::Connection(connection.id), connection.fd(), interest(connection));
+        for connection in &self.connections {
+            let reply = if connection.has_waiting() { PollFlags::OUT } else { PollFlags::empty() };
+            add(Source::Connection(connection.id), connection.fd(), PollFlags::IN | reply);
         }
         if let Some(listener) = &self.listener
             && listener.paused.is_none_or(|until| until <= now)

@@ -86,7 +86,7 @@ impl Keeper {
         self.supervision = Some(Supervision { project: spec.project.clone(), backoff: Backoff::new(Instant::now()) });
         if spec.hold {
             self.phase = Phase::Held(spec);
-            return Ok(None);
+            return Ok(Some((Response::Held, Vec::new())));
         }
         let attended = Attended::ByLog { log: spec.log.clone(), stdin_open: spec.stdin_open };
         Ok(match self.start_container(*spec, attended) {

@@ -15,8 +15,8 @@
 //!     | -- Quit ---------------------> |   heard: the shim leaves at once
 //!
 //! A supervisor that closes without a Quit has died: the shim starts a new one (`respawn`), unless the lock shows that one
-//! lives. Without one the shim keeps an ended container's descriptors for 5 s. Store, Signal, Quit and a Start that is held
-//! have no answer but a possible Refused.
+//! lives. Without one the shim keeps an ended container's descriptors for 5 s. Store, Signal and Quit have no answer
+//! but a possible Refused.
 //!
 //! a later supervisor                shim
 //!     | == connects to the socket ==   |
@@ -30,7 +30,7 @@
 //!
 //!     | (SignalExec{signal} any time between the two: to that process alone)
 //!
-//! muster run                        shim (its container has `hold: true`: it waits for this)
+//! muster run                        shim (its container has `hold: true`: it answered Start with Held, and waits for this)
 //!     | -- Attach{io} [+ 3 fds] ----> |
 //!     | <- Attached [+ pty master] --- |   the container has started with these descriptors
 //!     | <- Exited{exit} -------------- |
@@ -98,7 +98,7 @@ pub enum Request {
     Store {
         names: Vec<String>,
     },
-    /// Start the container. A held one starts with `Attach`: then its answer comes to both connections.
+    /// Start the container. A held one answers `Held`, and starts with `Attach`: then the supervisor hears `Started` too.
     Start,
     /// This connection is the supervisor's from now on.
     Adopt,
@@ -134,6 +134,8 @@ pub enum Response {
         start_time: u64,
         at: String,
     },
+    /// The shim listens, and the container waits for an `Attach`.
+    Held,
     /// The container did not come to run; the set-up's own words.
     Failed {
         error: StartFailure,

@@ -67,6 +67,7 @@ impl Supervisor {
         let service =
             http::Service { inbox: self.inbox.clone(), events: self.journal.listeners(), leaving: left.clone() };
         let server = tokio::spawn(http::serve(listener, service));
+        self.names.watch();
         apply::say_ready();
         let first = Duration::from_secs(10);
         let mut idle_until = tokio::time::Instant::now() + first;
@@ -114,7 +115,6 @@ impl Supervisor {
         self.inputs.close();
         while self.inputs.recv().await.is_some() {}
         let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
-        self.names.leave().await;
         if self.world.containers.is_empty() {
             let directory = self.hands.layout.run_project(&self.hands.project);
             // The lock file stays locked until the process ends; whoever waits for it holds another file then.
@@ -172,7 +172,7 @@ impl Supervisor {
                 self.world.ended(&id, exit, now())
             }
             Input::FirewallChanged => {
-                self.names.firewall(&self.world, None);
+                self.names.repair(&self.world);
                 Vec::new()
             }
             Input::FirewallWritten { result, waiting } => {

@@ -2,6 +2,7 @@
 
 use crate::{
     api::Failure,
+    dns::Serving,
     lifecycle::{Config, HealthConfig, Machine, Member, Moment, State},
     model::{ContainerId, RestartPolicy},
     plan::Slot,
@@ -15,7 +16,6 @@ use crate::{
 };
 use indexmap::IndexMap;
 use std::time::Duration;
-use tokio::task::AbortHandle;
 
 /// Docker's time between the stop signal and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,17 +44,7 @@ pub struct Container {
     pub starting: Vec<Reply<Result<(), Failure>>>,
     pub stopping: Vec<Reply<Result<(), Failure>>>,
     /// The resolver's task of the present network.
-    pub resolver: Option<Resolver>,
-}
-
-/// Ends with its owner.
-#[derive(Debug)]
-pub struct Resolver(pub AbortHandle);
-
-impl Drop for Resolver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    pub resolver: Option<Serving>,
 }
 
 #[derive(Debug)]

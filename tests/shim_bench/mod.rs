@@ -27,9 +27,8 @@ use tempfile::TempDir;
 /// What any single step may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-const APPLETS: &[&str] = &[
-    "sh", "cat", "echo", "sleep", "ls", "readlink", "true", "false", "stty", "seq", "yes", "head", "grep", "id", "trap",
-];
+const APPLETS: &[&str] =
+    &["sh", "cat", "echo", "sleep", "ls", "readlink", "true", "stty", "seq", "yes", "head", "grep", "tr", "wc"];
 
 pub struct Bench {
     pub layout: Layout,
@@ -118,6 +117,13 @@ impl Bench {
         hear(self.supervisor.as_ref().unwrap()).0
     }
 
+    /// Starts a shim whose container waits for an attach.
+    pub fn hold(&mut self) {
+        self.spec.hold = true;
+        self.start();
+        assert_eq!(self.hear(), Response::Held);
+    }
+
     /// The container's pid.
     pub fn started(&self) -> i32 {
         match self.hear() {
@@ -180,7 +186,7 @@ impl Bench {
     /// The log's lines as `stdout F text`, times left out.
     pub fn log(&self) -> Vec<String> {
         let text = self.log_text();
-        let lines = text.lines().map(|line| {
+        let lines = text.split_terminator('\n').map(|line| {
             let line = logline::parse(line.as_bytes()).unwrap_or_else(|| panic!("no log line: {line}"));
             let tag = if line.partial { "P" } else { "F" };
             format!("{} {tag} {}", line.stream.as_str(), String::from_utf8_lossy(line.text))
@@ -245,9 +251,9 @@ pub fn eventually(patience: Duration, mut condition: impl FnMut() -> bool) -> bo
     condition()
 }
 
-/// Running, or at least not yet reaped.
-pub fn exists(pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+/// Runs; a zombie, which only waits for whoever is init here, does not.
+pub fn runs(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// A line of /proc/<pid>/status.

@@ -22,6 +22,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
+    io::Write,
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -132,7 +133,8 @@ impl Follower {
 
     /// Names of what is shown and up, as in the prefixes.
     pub fn names(&self) -> Vec<String> {
-        let up = self.sources.iter().filter(|source| source.shown && source.seen.up && !self.ignored.contains(&source.id));
+        let up =
+            self.sources.iter().filter(|source| source.shown && source.seen.up && !self.ignored.contains(&source.id));
         up.map(|source| source.name.clone()).collect()
     }
 
@@ -159,8 +161,18 @@ impl Follower {
         for ended in &ended {
             self.finish_line(&ended.id, out, err)?;
         }
-        out.flush_all()?;
+        out.flush()?;
         Ok(ended)
+    }
+
+    /// `web-1 exited with code 0`, where its log is shown.
+    pub fn tell(&self, ended: &Ended, out: &mut Writer) -> Result<(), Error> {
+        if ended.shown {
+            let again = if ended.restarting { " (restarting)" } else { "" };
+            writeln!(out, "{} exited with code {}{again}", ended.name, ended.exit.code)?;
+            out.flush()?;
+        }
+        Ok(())
     }
 
     /// Sleeps until there is something to do for `step`.
@@ -192,9 +204,9 @@ impl Follower {
 
     /// Directories that were not there before; each is watched from here on.
     fn new_ids(&mut self) -> Vec<ContainerId> {
-        let ids = containers::ids(&self.layout).into_iter().filter(|id| {
-            !self.others.contains(id) && self.sources.iter().all(|source| source.id != *id)
-        });
+        let ids = containers::ids(&self.layout)
+            .into_iter()
+            .filter(|id| !self.others.contains(id) && self.sources.iter().all(|source| source.id != *id));
         let ids: Vec<ContainerId> = ids.collect();
         if let Some(watch) = &mut self.watch {
             ids.iter().for_each(|id| watch.add(&self.layout, id));
@@ -306,7 +318,7 @@ impl Follower {
         for id in ids {
             self.finish_line(&id, out, err)?;
         }
-        out.flush_all()?;
+        out.flush()?;
         Ok(())
     }
 

@@ -55,11 +55,6 @@ impl Writer {
         Self { inner: BufWriter::with_capacity(128 * 1024, Box::new(stream)), by_line, terminal, colour }
     }
 
-    /// `flush` for those who hold no `io::Write` in scope.
-    pub fn flush_all(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-
     /// `text` in the colour of an SGR sequence (ECMA-48), or plain.
     pub fn paint(&self, sgr: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }

@@ -1,9 +1,11 @@
-//! One file a verb: its flags, and what it does with them.
+//! One file a verb: its flags, and what it does with them. `converge` holds the flags that several verbs share.
 
 pub mod config;
+pub mod converge;
 pub mod create;
 pub mod down;
 pub mod exec;
+pub mod existing;
 pub mod images;
 pub mod kill;
 pub mod load;

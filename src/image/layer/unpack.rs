@@ -73,7 +73,7 @@ pub fn unpack(archive: impl Read, dir: &Path, limits: Limits) -> Result<Unpacked
 /// What an archive left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Unpacked {
-    /// Directories that it needed but did not describe.
+    /// Directories that it needed but did not describe; the top one is the empty path.
     pub implied: Vec<PathBuf>,
     /// Bytes in its files.
     pub bytes: u64,
@@ -146,13 +146,36 @@ impl Unpacker {
             return Ok(fd);
         }
         let mut made = Vec::new();
-        let fd = self.tree.make_directory(path, &mut made)?;
+        let fd = match self.tree.make_directory(path, &mut made) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.lift_whiteout(path)? => {
+                self.tree.make_directory(path, &mut made)?
+            }
+            other => other?,
+        };
         for path in made {
             self.files = self.files.saturating_sub(1);
             self.remembered += path.as_os_str().len();
             self.implied.insert(path);
         }
         Ok(fd)
+    }
+
+    /// Puts a directory, hiding what is below, where a whiteout stands on the way of `path`: removed below and made
+    /// anew here, by an archive that does not describe it. `false` when there is none.
+    fn lift_whiteout(&self, path: &Path) -> io::Result<bool> {
+        let mut here = PathBuf::new();
+        for name in path.iter() {
+            let parent = self.tree.directory(&here)?;
+            if matches!(existing(parent.as_fd(), name)?, Existing::Whiteout) {
+                rfs::unlinkat(&parent, name, AtFlags::empty())?;
+                rfs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+                rfs::chmodat(&parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+                mark_opaque(parent.as_fd(), name)?;
+                return Ok(true);
+            }
+            here.push(name);
+        }
+        Ok(false)
     }
 
     /// A directory joins one of the same name; anything else gives way.
@@ -304,7 +327,11 @@ impl Unpacker {
         }
         let stays = |path: &PathBuf| self.tree.real_directory(path).is_ok();
         let bytes = self.limits.bytes - self.bytes;
-        Ok(Unpacked { implied: self.implied.into_iter().filter(stays).collect(), bytes })
+        let mut implied: Vec<PathBuf> = self.implied.into_iter().filter(stays).collect();
+        if !self.times.contains_key(Path::new("")) {
+            implied.push(PathBuf::new());
+        }
+        Ok(Unpacked { implied, bytes })
     }
 }
 

@@ -68,6 +68,9 @@ impl Registry {
     pub async fn head(&self) -> Result<Option<Digest>> {
         let url = self.url("manifests", &self.name.selector())?;
         let response = self.request(Method::HEAD, &url, manifest::ACCEPT, None).await?;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return Ok(None);
+        }
         if !response.status().is_success() {
             return Err(self.failure(response).await);
         }
@@ -177,23 +180,27 @@ impl Registry {
                 // Refused for safety by our redirect rule: no second try makes it better.
                 Err(error) if error.is_redirect() => return Err(self.distrusted(cause(&error))),
                 Err(error) => {
+                    if error.is_connect() {
+                        attempt.unconnected();
+                    }
                     self.pause(&mut attempt, url, cause(&error), None).await?;
                     continue;
                 }
             };
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && !logged_in {
+            // Where a redirect led may ask for a login as well, but the credentials are the registry's alone.
+            let own = response.url().origin() == self.base.origin();
+            if status == StatusCode::UNAUTHORIZED && own && !logged_in {
                 logged_in = true;
                 if self.authority.log_in(self, &response).await? {
                     continue;
                 }
             }
-            if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-                if !attempt.is_last() {
-                    let wait = retry::after(&response);
-                    self.pause(&mut attempt, url, format!("it answers {status}"), wait).await?;
-                    continue;
-                }
+            let may_pass = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+            if may_pass && !attempt.is_last() {
+                let wait = retry::after(&response);
+                self.pause(&mut attempt, url, format!("it answers {status}"), wait).await?;
+                continue;
             }
             return Ok(response);
         }

@@ -4,21 +4,31 @@ use reqwest::{Response, header};
 use std::time::Duration;
 
 const ATTEMPTS: u32 = 4;
+/// Nobody listens, or there is no such host: that seldom passes, and a person waits.
+const CONNECT_ATTEMPTS: u32 = 3;
 const FIRST: Duration = Duration::from_millis(250);
 /// A registry that asks for more patience than that is told to a person instead.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Which attempt this is. The pause between them grows fourfold.
+/// Which attempt this is, and how many there are. The pause between them grows threefold.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt(u32);
+pub struct Attempt {
+    number: u32,
+    of: u32,
+}
 
 impl Attempt {
     pub fn first() -> Self {
-        Self(1)
+        Self { number: 1, of: ATTEMPTS }
+    }
+
+    /// There was not even a connection.
+    pub fn unconnected(&mut self) {
+        self.of = CONNECT_ATTEMPTS;
     }
 
     pub fn is_last(&self) -> bool {
-        self.0 >= ATTEMPTS
+        self.number >= self.of
     }
 
     /// The pause before the next attempt, at least `asked`; `None` when there is none.
@@ -26,8 +36,8 @@ impl Attempt {
         if self.is_last() {
             return None;
         }
-        let pause = FIRST * 4u32.pow(self.0 - 1);
-        self.0 += 1;
+        let pause = FIRST * 3u32.pow(self.number - 1);
+        self.number += 1;
         Some(asked.map_or(pause, |asked| asked.max(pause)).min(LONGEST))
     }
 }
@@ -48,6 +58,11 @@ mod tests {
         assert_eq!(attempt.next(None), Some(Duration::from_millis(250)));
         assert_eq!(attempt.next(Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(attempt.next(Some(Duration::from_secs(7000))), Some(LONGEST));
+        assert_eq!(attempt.next(None), None);
+        let mut attempt = Attempt::first();
+        attempt.unconnected();
+        assert_eq!(attempt.next(None), Some(Duration::from_millis(250)));
+        assert_eq!(attempt.next(None), Some(Duration::from_millis(750)));
         assert_eq!(attempt.next(None), None);
     }
 }

@@ -198,6 +198,6 @@ mod tests {
         assert!(error(&image(OCI_CONFIG, encrypted), None).contains("encrypted"));
         assert!(error(r#"{"schemaVersion":1,"fsLayers":[]}"#, None).contains("version 1"));
         assert!(error("<html>", None).contains("cannot be read"));
-        assert!(error(&image(OCI_CONFIG, OCI_LAYER).replace("sha256:e3", "sha256:zz"), None) != "");
+        assert!(!error(&image(OCI_CONFIG, OCI_LAYER).replace("sha256:e3", "sha256:zz"), None).is_empty());
     }
 }

@@ -48,6 +48,7 @@ pub enum News {
 #[derive(Debug)]
 pub struct Board {
     names: Names,
+    quiet_pull: bool,
     plan: Plan,
     pub lines: Vec<Line>,
     index: HashMap<String, usize>,
@@ -59,9 +60,10 @@ pub struct Board {
 }
 
 impl Board {
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: Names, quiet_pull: bool) -> Self {
         Self {
             names,
+            quiet_pull,
             plan: Plan::default(),
             lines: Vec::new(),
             index: HashMap::new(),
@@ -138,6 +140,9 @@ impl Board {
 
     fn step(&mut self, op: OpId, text: &str, current: Option<u64>, total: Option<u64>) -> Vec<News> {
         let Some(op) = self.op(op) else { return Vec::new() };
+        if self.quiet_pull && matches!(op, Op::PullImage { .. }) {
+            return Vec::new();
+        }
         let Some(&line) = self.index.get(&self.names.title(&op)) else { return Vec::new() };
         self.lines[line].detail = Some(text.to_owned()).filter(|text| !text.is_empty());
         match current {
