@@ -1,11 +1,14 @@
-//! Chooses the role before anything else happens in the process: the command line, or a hidden one.
+//! One binary, three roles: the command line, a project's supervisor, a container's shim. The role is chosen before
+//! anything else happens, for a shim must stay small and have one thread.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    match args.next().as_deref().and_then(|word| word.to_str()) {
-        Some("__shim") => muster::shim::main(args),
-        _ => ExitCode::FAILURE,
+    let mut args = std::env::args_os();
+    let rest = args.by_ref().skip(1).collect::<Vec<OsString>>();
+    match rest.first().and_then(|role| role.to_str()) {
+        Some("__shim") => muster::shim::main(rest.into_iter().skip(1)),
+        Some("__supervisor") => muster::supervisor::main(&rest[1..]),
+        _ => muster::cli::main(),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod health;
 pub mod ids;
+pub mod intent;
 pub mod mount;
 pub mod network;
 pub mod port;

@@ -1,1 +1,8 @@
-//! (layer)
+//! From the model and the facts of this host to what the engines take. Pure.
+
+pub mod capability;
+pub mod container;
+pub mod process;
+pub mod signal;
+
+pub use container::{Facts, shim_spec};

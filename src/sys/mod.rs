@@ -10,6 +10,7 @@ pub mod events;
 pub mod file;
 pub mod mount;
 pub mod namespace;
+pub mod netns;
 pub mod pidfd;
 pub mod poll;
 pub mod process;

@@ -5,7 +5,12 @@ use super::{
     fixture::{Fixture, field},
 };
 use muster::runtime::{Ended, spec::NetNamespace};
-use std::{collections::BTreeSet, fs, os::fd::AsFd, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::fd::{AsFd, AsRawFd},
+    time::Duration,
+};
 
 pub const TESTS: &[Test] = &[
     ("a_container_prints_and_ends_with_its_code", prints_and_ends),
@@ -40,6 +45,8 @@ fn namespaces_are_new() {
     let fixture = Fixture::sh("hostname; pwd; echo $$; sleep 20");
     let (running, output) = fixture.start().unwrap();
     super::fixture::read_to(&output, "box\n/\n1\n");
+    let held = fs::read_link(format!("/proc/self/fd/{}", running.mounts.as_ref().unwrap().as_raw_fd())).unwrap();
+    assert_eq!(held, fs::read_link(format!("/proc/{}/ns/mnt", running.pid)).unwrap());
     for name in ["mnt", "pid", "net", "uts", "ipc", "cgroup"] {
         let ours = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
         let theirs = fs::read_link(format!("/proc/{}/ns/{name}", running.pid)).unwrap();
@@ -233,7 +240,7 @@ fn cgroup_view() {
         grep -c ' /sys/fs/cgroup' /proc/self/mountinfo; mkdir /sys/fs/cgroup/x 2>/dev/null || echo read-only";
     let text = Fixture::sh(script).output();
     assert!(text.starts_with("/\n") && text.ends_with("read-only\n"), "{text}");
-    let main = Fixture::sh("cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/unified/cgroup.procs 2>/dev/null").run().0;
+    let main = Fixture::sh("cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/memory/cgroup.procs 2>/dev/null").run().0;
     assert!(main.starts_with("1\n"), "its own processes are all it sees: {main}");
 }
 

@@ -43,8 +43,6 @@ pub(in super::super) struct HostDevice {
 pub(super) fn make_standard(dev: BorrowedFd<'_>) -> Result<()> {
     for (name, major, minor) in DEVICES {
         file::make_node(dev, name.as_ref(), Kind::CharacterDevice, 0o666, file::makedev(major, minor))?;
-        // mknod obeys the umask.
-        file::set_entry_mode(dev, name.as_ref(), 0o666)?;
     }
     LINKS.iter().try_for_each(|(name, target)| file::make_link(target.as_ref(), dev, name.as_ref()))
 }
@@ -92,7 +90,6 @@ impl HostDevice {
         let Some(name) = self.path.file_name() else { return Ok(()) };
         let directory = super::target::make_directory(dev, self.path.parent().unwrap_or(Path::new("")))?;
         file::make_node(directory.as_fd(), name, self.kind, self.mode, self.number)?;
-        file::set_entry_mode(directory.as_fd(), name, self.mode)?;
         file::set_entry_owner(directory.as_fd(), name, self.uid, self.gid)
     }
 }

@@ -1,0 +1,124 @@
+//! YAML as nodes that know their place.
+//!
+//! All work between the text and the model happens on this tree. Aliases are shared nodes; an alias can therefore be
+//! expanded by walking, which is why `parse` bounds the weight of what a walk would see.
+
+mod parse;
+mod scalar;
+
+pub use parse::parse;
+pub use scalar::Plain;
+
+use super::diagnostics::Span;
+use indexmap::IndexMap;
+use std::rc::Rc;
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The value; of an alias, the value where it was anchored.
+    pub span: Span,
+    pub tag: Option<MergeTag>,
+    pub kind: Kind,
+}
+
+/// What a file says about merging with the files before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeTag {
+    /// `!reset`: as if the earlier files did not say it.
+    Reset,
+    /// `!override`: in place of what the earlier files say.
+    Override,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Scalar {
+        text: String,
+        /// Written without quotes, so that it may be a number, a boolean or nothing.
+        plain: bool,
+    },
+    Sequence(Vec<Rc<Node>>),
+    Mapping(Mapping),
+}
+
+/// Keys are unique and in the order of the file.
+pub type Mapping = IndexMap<String, Entry>;
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where the key stands.
+    pub key: Span,
+    pub value: Rc<Node>,
+}
+
+impl Node {
+    pub fn text(span: Span, text: impl Into<String>) -> Self {
+        Self { span, tag: None, kind: Kind::Scalar { text: text.into(), plain: false } }
+    }
+
+    pub fn null(span: Span) -> Self {
+        Self { span, tag: None, kind: Kind::Scalar { text: String::new(), plain: true } }
+    }
+
+    pub fn mapping(span: Span, entries: Mapping) -> Self {
+        Self { span, tag: None, kind: Kind::Mapping(entries) }
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self.plain(), Some(Plain::Null))
+    }
+
+    /// What a scalar without quotes means; `None` for everything else.
+    pub fn plain(&self) -> Option<Plain<'_>> {
+        match &self.kind {
+            Kind::Scalar { text, plain: true } => Some(Plain::resolve(text)),
+            _ => None,
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Mapping(entries) => entries.get(key),
+            _ => None,
+        }
+    }
+
+    /// "a mapping", "the number 80": for "expected a string, found ...".
+    pub fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Sequence(_) => "a list".into(),
+            Kind::Mapping(_) => "a mapping".into(),
+            Kind::Scalar { text, plain: false } => format!("the string \"{}\"", shortened(text)),
+            Kind::Scalar { text, plain: true } => match Plain::resolve(text) {
+                Plain::Null => "nothing".into(),
+                Plain::Bool(_) => format!("the boolean {text}"),
+                Plain::Int(_) | Plain::Float(_) => format!("the number {text}"),
+                Plain::Text(text) => format!("\"{}\"", shortened(text)),
+            },
+        }
+    }
+
+    /// Where `path` stands, or the nearest node above it that exists. In a list, a step is an index or the text of
+    /// an item.
+    pub fn place(&self, path: &[&str]) -> Span {
+        let Some((step, rest)) = path.split_first() else { return self.span };
+        match &self.kind {
+            Kind::Mapping(entries) => match entries.get(*step) {
+                Some(entry) if rest.is_empty() => entry.key,
+                Some(entry) => entry.value.place(rest),
+                None => self.span,
+            },
+            Kind::Sequence(items) => {
+                let named = |item: &&Rc<Node>| matches!(&item.kind, Kind::Scalar { text, .. } if text == step);
+                let item = step.parse().ok().and_then(|i: usize| items.get(i)).or_else(|| items.iter().find(named));
+                item.map_or(self.span, |item| item.place(rest))
+            }
+            Kind::Scalar { .. } => self.span,
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const MAX: usize = 40;
+    if text.chars().count() <= MAX { text.to_owned() } else { text.chars().take(MAX).chain("...".chars()).collect() }
+}
