@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     compose::{
-        diagnostics::{Diagnostic, Span},
+        diagnostics::{Diagnostic, Span, did_you_mean},
         tree::Kind,
     },
     model::{Mount, MountKind, Tmpfs},
@@ -196,7 +196,7 @@ impl Decoder<'_> {
                 *propagation = Some(word.to_owned());
             }
             _ => {
-                let meant = crate::compose::diagnostics::did_you_mean(option, ["ro", "rw", "nocopy"]);
+                let meant = did_you_mean(option, ["ro", "rw", "nocopy"]);
                 let help =
                     meant.map_or("options are `ro`, `rw` and `nocopy`".into(), |o| format!("did you mean `{o}`?"));
                 self.error_with_help(at, format!("has the unknown option `{option}`"), help);
