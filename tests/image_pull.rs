@@ -347,6 +347,26 @@ async fn nothing_is_sent_in_the_clear_to_another_machine() {
 }
 
 #[tokio::test]
+async fn where_a_redirect_leads_gets_no_credentials_however_it_asks() {
+    let tokens = Server::start(|_| Response::ok(r#"{"token":"abc"}"#));
+    let challenge = format!("Bearer realm=\"http://{}/token\"", tokens.address);
+    let thief = Server::start(move |_| Response::new(401, "").with("WWW-Authenticate", &challenge));
+    let (made, elsewhere) = (hello("x"), format!("http://{}/layer", thief.address));
+    let server = Server::start(move |request| match request.path == blob_path(&made.layers[0].blob) {
+        true => Response::new(307, "").with("Location", &elsewhere),
+        false => honest(&made, request),
+    });
+    let host = Host::new();
+    let config = host.path("config.json");
+    fs::write(&config, json!({"auths": {server.address.to_string(): {"auth": "bWU6cDp3"}}}).to_string()).unwrap();
+    let credentials = Credentials::from_docker_config(Some(&config));
+    let error = host.get_as(&name_of(&server), PullPolicy::Missing, &credentials).await.unwrap_err();
+    assert!(matches!(error, ImageError::Unauthorized { .. }), "{error}");
+    assert_eq!((tokens.requests().len(), thief.requests().len()), (0, 1));
+    assert_nothing_left(&host);
+}
+
+#[tokio::test]
 async fn refusals_are_told_apart() {
     let error = refused(|_| Response::new(403, r#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#)).await;
     assert!(

@@ -270,6 +270,7 @@ async fn damage_is_named_and_heals_by_taking_the_image_in_again() {
     fs::write(&config, "{}").unwrap();
     let error = host.store.find(&parse("x")).unwrap_err().to_string();
     assert!(error.contains("is damaged") && error.contains("Remove the image"), "{error}");
+    assert_eq!(host.store.list().unwrap().len(), 1);
     assert_eq!(read(&host.find("y").unwrap(), "hello"), "y");
     host.store.remove(&parse("x"), &nobody).unwrap();
     load_bytes(&host, "x.tar", &archive).await.unwrap();

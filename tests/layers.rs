@@ -37,7 +37,7 @@ const GUARDED: &[&str] = &[
     "netlink_packet_route",
     "netlink_sys",
     "nix",
-    "oci_client",
+    "reqwest",
     "petgraph",
     "rtnetlink",
     "rustix",
@@ -63,7 +63,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "image",
         layers: &["sys", "state", "model"],
-        crates: &["libc", "nix", "oci_client", "rustix", "rustls", "tokio", "tracing"],
+        crates: &["libc", "nix", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {

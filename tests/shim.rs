@@ -228,6 +228,43 @@ fn a_process_left_behind_keeps_nobody_waiting() {
 }
 
 #[test]
+fn who_else_holds_the_pipe_keeps_nobody_waiting() {
+    let mut bench = Bench::new("while [ ! -e /tmp/go ]; do sleep 0.02; done; echo last; exit 4");
+    bench.start();
+    let pid = bench.started();
+    let held = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/fd/1")).unwrap();
+    assert_eq!(exec_output(&bench, &["sh", "-c", "echo > /tmp/go"]).1, 0);
+    assert_eq!(bench.exited().code, 4);
+    assert_eq!(bench.log(), ["stdout F last"]);
+    drop(held);
+}
+
+#[test]
+fn a_container_out_of_memory_says_so() {
+    let mut bench = Bench::new("x=$(yes | head -c 200000000); echo survived");
+    bench.spec.container.cgroup.limits.memory = Some(32 << 20);
+    bench.spec.container.cgroup.limits.memory_swap = Some(32 << 20);
+    let exit = bench.run();
+    assert_eq!((exit.code, exit.signal, exit.oom), (137, Some(9), true), "{:?}", bench.log());
+}
+
+#[test]
+fn execs_leave_no_descriptors_and_no_zombies() {
+    let mut bench = Bench::new("sleep 1000");
+    bench.start();
+    bench.started();
+    let shim = bench.shim_pid();
+    let count = || fs::read_dir(format!("/proc/{shim}/fd")).unwrap().count();
+    let before = count();
+    for _ in 0..20 {
+        assert_eq!(exec_output(&bench, &["true"]).1, 0);
+    }
+    assert!(eventually(PATIENCE, || count() == before), "{before} -> {}", count());
+    let children = fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap();
+    assert_eq!(children.split_whitespace().count(), 1, "{children}");
+}
+
+#[test]
 fn standard_input_is_empty_or_open_as_asked() {
     let mut closed = Bench::new("cat; echo end");
     assert_eq!(closed.run().code, 0);

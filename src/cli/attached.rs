@@ -19,7 +19,7 @@ use super::{
         printer::{Printer, Style},
         window::{self, Window},
     },
-    output::{Writer, progress::Progress},
+    output::progress::Progress,
 };
 use crate::{
     api::{self, Apply},
@@ -27,7 +27,7 @@ use crate::{
     plan::Op,
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, io::Write, os::fd::OwnedFd, time::Duration};
+use std::{collections::BTreeSet, io, os::fd::OwnedFd, time::Duration};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
@@ -153,8 +153,7 @@ fn follower(cx: &Context, attached: &Attached) -> Result<Follower, Error> {
 
 impl Up<'_> {
     async fn run(mut self, readiness: Option<OwnedFd>, mut signals: Signals) -> Outcome {
-        let readiness = readiness.map(|fd| AsyncFd::with_interest(fd, Interest::READABLE)).transpose();
-        let readiness = readiness.map_err(Error::system("watch logs"))?;
+        let readiness = readiness.map(watched).transpose().map_err(Error::system("watch logs"))?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -276,8 +275,11 @@ impl Up<'_> {
                 self.stop(Why::Interrupt).await
             }
             2 => {
-                self.ask(Intent::Kill { services: self.services(), signal: libc::SIGKILL, remove_orphans: false }, Why::Interrupt)
-                    .await
+                self.ask(
+                    Intent::Kill { services: self.services(), signal: libc::SIGKILL, remove_orphans: false },
+                    Why::Interrupt,
+                )
+                .await
             }
             _ => Err(Error::Interrupted),
         }
@@ -352,6 +354,12 @@ async fn next(phase: &mut Phase) -> Result<Option<api::Progress>, ClientError> {
         Phase::Applying(lines) | Phase::Stopping(lines, _) => lines.next().await,
         Phase::Watching => std::future::pending().await,
     }
+}
+
+/// The reactor's view of a descriptor.
+#[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps its descriptor, which is what that asks for")]
+pub fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 /// Edge by edge: `step` reads all that there is.

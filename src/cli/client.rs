@@ -35,11 +35,7 @@ pub enum ClientError {
 }
 
 /// Sends `body` and waits for the head of the answer; what is not a success is an error.
-pub async fn post<T: Serialize>(
-    stream: UnixStream,
-    path: &str,
-    body: &T,
-) -> Result<Response<Incoming>, ClientError> {
+pub async fn post<T: Serialize>(stream: UnixStream, path: &str, body: &T) -> Result<Response<Incoming>, ClientError> {
     let request = Request::post(path)
         .header(HOST, "muster")
         .header(CONTENT_TYPE, "application/json")
@@ -48,8 +44,7 @@ pub async fn post<T: Serialize>(
 }
 
 async fn send(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|_| ClientError::GoneBefore)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| ClientError::GoneBefore)?;
     // It carries the bytes of the answer; its end shows in the answer's body.
     tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(|_| ClientError::GoneBefore)?;

@@ -120,7 +120,15 @@ pub fn list(layout: &Layout, project: Option<&str>) -> Found {
         }
     }
     found.containers.sort_by(|a, b| {
-        let key = |c: &Container| (c.record.project.clone(), c.record.service.clone(), c.record.oneoff, c.record.number, c.record.name.clone());
+        let key = |c: &Container| {
+            (
+                c.record.project.clone(),
+                c.record.service.clone(),
+                c.record.oneoff,
+                c.record.number,
+                c.record.name.clone(),
+            )
+        };
         key(a).cmp(&key(b))
     });
     found
@@ -181,11 +189,21 @@ pub mod tests {
             restarts: 0,
             health: None,
             last_probe: None,
+            file_digests: Default::default(),
+            image_healthcheck: None,
+            image_stop_signal: None,
         }
     }
 
     pub fn exit(code: i32) -> Exit {
-        Exit { code, signal: None, oom: false, started_at: None, finished_at: "2026-11-22T10:00:05Z".into(), note: None }
+        Exit {
+            code,
+            signal: None,
+            oom: false,
+            started_at: None,
+            finished_at: "2026-11-22T10:00:05Z".into(),
+            note: None,
+        }
     }
 
     pub fn running(pid: i32) -> Status {
@@ -251,10 +269,8 @@ pub mod tests {
     #[test]
     fn without_a_number_the_first_running_container_is_meant() {
         let container = |number, status| Container { record: record("web", number, status) };
-        let all = vec![
-            container(1, Status::Exited { exit: exit(0) }),
-            container(2, running(std::process::id() as i32)),
-        ];
+        let all =
+            vec![container(1, Status::Exited { exit: exit(0) }), container(2, running(std::process::id() as i32))];
         let number = |found: Option<Container>| found.map(|c| c.record.number);
         assert_eq!(number(of_service(all.clone(), "web", None)), Some(2));
         assert_eq!(number(of_service(all.clone(), "web", Some(1))), Some(1));

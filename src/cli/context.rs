@@ -4,11 +4,7 @@ use super::{
     args::Global,
     env::Env,
     exit::Error,
-    output::{
-        Writer,
-        progress::Mode,
-        writer::Ansi,
-    },
+    output::{Writer, progress::Mode},
 };
 use crate::{
     compose::{self, LoadOptions, Loaded, MissingFiles, diagnostics::did_you_mean},
@@ -42,7 +38,18 @@ impl Context {
     /// Reads the Compose files and shows their warnings. `services`, named on the command line, exist in what
     /// comes back.
     pub fn load(&mut self, services: &[String], missing_files: MissingFiles) -> Result<Loaded, Error> {
-        let loaded = compose::load(&self.load_options(services, missing_files)).map_err(Error::Compose)?;
+        self.load_with(services, missing_files, None)
+    }
+
+    /// The same with a last document over the files.
+    pub fn load_with(
+        &mut self,
+        services: &[String],
+        missing_files: MissingFiles,
+        overlay: Option<String>,
+    ) -> Result<Loaded, Error> {
+        let options = LoadOptions { overlay, ..self.load_options(services, missing_files) };
+        let loaded = compose::load(&options).map_err(Error::Compose)?;
         if !loaded.warnings.is_empty() {
             writeln!(self.err, "{}", loaded.warnings.render(self.err.colour))?;
         }
@@ -86,6 +93,7 @@ impl Context {
             cwd: self.env.cwd.clone(),
             environment: self.env.variables.clone(),
             missing_files,
+            overlay: None,
         }
     }
 
@@ -101,9 +109,10 @@ impl Context {
         let asked = match (self.global.parallel, environment.get("COMPOSE_PARALLEL_LIMIT").map(String::as_str)) {
             (Some(number), _) => number,
             (None, None | Some("")) => -1,
-            (None, Some(text)) => text.trim().parse().map_err(|_| {
-                Error::Usage(format!("COMPOSE_PARALLEL_LIMIT is {text:?}; it has to be a number"))
-            })?,
+            (None, Some(text)) => text
+                .trim()
+                .parse()
+                .map_err(|_| Error::Usage(format!("COMPOSE_PARALLEL_LIMIT is {text:?}; it has to be a number")))?,
         };
         match asked {
             -1 => Ok(None),

@@ -34,7 +34,8 @@ impl Env {
 
     /// A variable that is set to a word for yes.
     pub fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "y" | "yes"))
+        self.get(name)
+            .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "y" | "yes"))
     }
 
     pub fn layout(&self) -> Layout {

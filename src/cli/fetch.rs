@@ -32,7 +32,8 @@ pub struct Wanted {
 /// Brings all; answers what failed. Each failure was shown, unless `ignore` says that failures do not matter.
 pub fn pull(cx: &mut Context, wanted: &[Wanted], mode: Mode, parallel: Option<u32>) -> Result<Vec<String>, Error> {
     let store = Store::open(&cx.layout)?;
-    let credentials = Credentials::from_docker_config(cx.env.docker_config().map(|dir| dir.join("config.json")).as_deref());
+    let credentials =
+        Credentials::from_docker_config(cx.env.docker_config().map(|dir| dir.join("config.json")).as_deref());
     let mut plan = Plan { verb: "pull".into(), ..Plan::default() };
     for image in wanted {
         plan.push(Op::PullImage { image: image.name.clone(), policy: image.policy }, Cause::default(), Vec::new());
@@ -105,7 +106,12 @@ pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
                 let Ok(mut layers) = layers.lock() else { return };
                 layers.insert(layer, (bytes, total));
                 let (current, all) = layers.values().fold((0, 0), |(a, b), (bytes, total)| (a + bytes, b + total));
-                api::Progress::Step { op, text: String::new(), current: Some(current), total: Some(all).filter(|n| *n > 0) }
+                api::Progress::Step {
+                    op,
+                    text: String::new(),
+                    current: Some(current),
+                    total: Some(all).filter(|n| *n > 0),
+                }
             }
             image::Progress::Retrying { what, why, wait } => {
                 let text = format!("{what}: {why}; again in {:.1} s", wait.as_secs_f64());

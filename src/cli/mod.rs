@@ -115,9 +115,15 @@ fn fail(error: &Error) -> Code {
 
 /// Wrong usage is 1, as docker compose's; help is no error.
 fn usage(error: &clap::Error) -> Code {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let _ = error.print();
-    if asked { Code::SUCCESS } else { Code::FAILURE }
+    usage_code(error)
+}
+
+fn usage_code(error: &clap::Error) -> Code {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Code::SUCCESS,
+        _ => Code::FAILURE,
+    }
 }
 
 /// A diagnostic log on standard error, only where it was asked for: its set-up costs more than `ps`.

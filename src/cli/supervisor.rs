@@ -11,8 +11,8 @@
 //!
 //! Who does not win the lock waits for the socket to appear, by inotify(7).
 
-use super::exit::Error;
-use crate::state::{Lock, Layout};
+use super::{attached::watched, exit::Error};
+use crate::state::{Layout, Lock};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::{
     fs::{self, OpenOptions},
@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, unix::AsyncFd},
+    io::AsyncReadExt,
     net::{UnixStream, unix::pipe},
     time::{Instant, timeout, timeout_at},
 };
@@ -38,8 +38,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const START: Duration = Duration::from_secs(30);
 /// What a supervisor needs of the caller's environment: credential helpers and proxies of registries, its own log.
 const PASSED_ON: [&str; 11] = [
-    "PATH", "HOME", "MUSTER_LOG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy",
-    "no_proxy", "all_proxy",
+    "PATH",
+    "HOME",
+    "MUSTER_LOG",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
 ];
 
 /// The program that is started as `program __supervisor DATA RUN PROJECT`.
@@ -109,7 +118,7 @@ async fn wait_for_socket(layout: &Layout, project: &str) -> Result<(), Error> {
     if try_connect(layout, project).await?.is_some() {
         return Ok(());
     }
-    let fd = AsyncFd::new(fd).map_err(Error::system("watch a directory"))?;
+    let fd = watched(fd).map_err(Error::system("watch a directory"))?;
     // The lock's holder may die before it makes a socket; nothing tells that but the lock itself.
     let _ = timeout(Duration::from_millis(250), async {
         let ready = fd.readable().await;

@@ -49,7 +49,7 @@ pub fn answer(query: &[u8], zone: &Zone, asker: &ContainerId, transport: Transpo
     }
     let name = question.name();
     let records = if let Some(address) = reverse_address(name) {
-        match zone.reverse(asker, address).map(Name::from_utf8) {
+        match zone.reverse(asker, address).map(Name::from_ascii) {
             Some(Ok(mut target)) => {
                 target.set_fqdn(true);
                 match question.query_type() {

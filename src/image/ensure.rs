@@ -16,6 +16,7 @@ use super::{
         manifest::{self, Blob},
     },
     store::{Image, NewBlob, NewImage, NewLayer, Session, Store},
+    tree,
 };
 use crate::{
     model::PullPolicy,
@@ -23,9 +24,8 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use std::{
-    fs::{DirBuilder, File},
+    fs::File,
     io::Read,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -286,8 +286,7 @@ impl Job {
         let new_file = |path: &PathBuf| File::create_new(path).map_err(ImageError::store("write", path));
         let blob = self.blob.as_ref().map(new_file).transpose()?;
         if let Some(dir) = &self.dir {
-            // The mode that the top directory has when the layer does not say.
-            DirBuilder::new().mode(0o755).create(dir).map_err(ImageError::store("make", dir))?;
+            tree::make_top(dir).map_err(ImageError::store("make", dir))?;
         }
         let expected = Expected { digest: self.part.digest, size: self.part.size, diff_id: self.diff_id };
         let (mut bytes, mut told) = (0, 0);

@@ -199,6 +199,12 @@ fn gid(id: u32) -> io::Result<Gid> {
     if id == u32::MAX { Err(Errno::INVAL.into()) } else { Ok(Gid::from_raw(id)) }
 }
 
+/// Makes the top directory of a layer, mode 0755 whatever the umask is: every user of a container passes through it.
+pub fn make_top(path: &Path) -> io::Result<()> {
+    rfs::mkdir(path, Mode::from_raw_mode(0o755))?;
+    Ok(rfs::chmod(path, Mode::from_raw_mode(0o755))?)
+}
+
 /// Removes a file or a whole tree; it is no error when it is gone already. Links are removed, not followed.
 pub fn remove(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL.into()) };
@@ -225,7 +231,10 @@ pub fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     let mut waiting = vec![None::<String>];
     while let Some(next) = waiting.pop() {
         let opened = match &next {
-            Some(name) => rfs::openat(&top, name, flags, Mode::empty())?,
+            Some(name) => match rfs::openat(&top, name, flags, Mode::empty()) {
+                Err(Errno::NOENT) => continue,
+                opened => opened?,
+            },
             None => rfs::openat(&top, ".", flags, Mode::empty())?,
         };
         // Moved ones gather in the top directory while it is read, so its entries are listed before they are touched.

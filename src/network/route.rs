@@ -10,7 +10,9 @@ use netlink_packet_route::{
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{
+    AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr},
@@ -40,8 +42,8 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Message {
     create(RouteNetlinkMessage::NewLink(link))
 }
 
-/// A veth pair: the host's end under the bridge, the other end already inside the namespace, with its name and MAC,
-/// up. The host's end is left down: `without_ipv6` has to come first.
+/// A veth pair: the host's end under the bridge, the other end already inside the namespace, with its name and MAC.
+/// Both are down: the kernel opens no end of a pair that is not whole (ENOTCONN).
 pub fn add_veth(host: &str, bridge: u32, inside: &str, mac: [u8; 6], namespace: BorrowedFd<'_>) -> Message {
     let peer = LinkUnspec::new_with_name(inside).address(mac.to_vec()).setns_by_fd(namespace.as_raw_fd()).build();
     let pair = LinkMessageBuilder::<LinkVeth>::new(host, inside)
@@ -51,12 +53,19 @@ pub fn add_veth(host: &str, bridge: u32, inside: &str, mac: [u8; 6], namespace: 
     create(RouteNetlinkMessage::NewLink(pair))
 }
 
-/// No link-local address for a bridge port: duplicate address detection would only send frames to the container.
-/// The kernel handles the flags of a message before this attribute, so `up` is a message of its own.
-pub fn without_ipv6(name: &str) -> Message {
+/// The settings of a bridge port, before it is up: the kernel handles the flags of a message before these.
+///
+/// No link-local address: duplicate address detection would only send frames to the container. Hairpin, because with
+/// br_netfilter a container that asks for its own published port is translated within the bridge, which does not send
+/// a frame back where it came from otherwise.
+pub fn set_port(name: &str) -> Message {
     let none = vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])];
-    let link = LinkUnspec::new_with_name(name).append_extra_attribute(LinkAttribute::AfSpecUnspec(none)).build();
-    NetlinkMessage::from(RouteNetlinkMessage::SetLink(link))
+    let link = LinkBridgePort::new(0)
+        .name(name.to_owned())
+        .hairpin(true)
+        .append_extra_attribute(LinkAttribute::AfSpecUnspec(none))
+        .build();
+    NetlinkMessage::from(RouteNetlinkMessage::NewLink(link))
 }
 
 pub fn up(name: &str) -> Message {

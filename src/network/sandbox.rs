@@ -3,7 +3,7 @@
 //! ```text
 //! 1 a thread of its own unshares: the namespace lives by descriptors alone
 //! 2 defaults of the namespace, which interfaces made later take up
-//! 3 in the host:      one message with every veth pair, its inner end already inside, named and up
+//! 3 in the host:      one message with every veth pair, its inner end already inside and named
 //! 4 in the namespace: one message with loopback, addresses and the default route
 //! 5 the resolver's sockets, and the translation that leads 127.0.0.11:53 to them
 //! ```
@@ -18,7 +18,7 @@ use super::{
     },
     route,
     spec::{EndpointSpec, Lease},
-    subnet,
+    subnet, sweep,
 };
 use crate::{model::Protocol, sys::netns};
 use ipnet::Ipv4Net;
@@ -105,7 +105,7 @@ fn add_links(host: &Channel, interfaces: &[Interface], bridges: &[u32], namespac
         for (interface, bridge) in interfaces.iter().zip(bridges) {
             let (link, mac) = (&interface.lease.link, subnet::mac(interface.lease.address));
             batch.push(route::add_veth(link, *bridge, &interface.name, mac, namespace.as_fd()));
-            batch.push(route::without_ipv6(link));
+            batch.push(route::set_port(link));
             batch.push(route::up(link));
         }
         batch
@@ -116,19 +116,19 @@ fn add_links(host: &Channel, interfaces: &[Interface], bridges: &[u32], namespac
         None => Ok(()),
         // A run that was killed may have left links whose namespace the kernel has not taken down yet.
         Some(refusal) if refusal.errno == libc::EEXIST => {
-            super::sweep::delete(&links)?;
-            host.all_or_error(add()).inspect_err(|_| remove(&links))
+            sweep::delete(host, &links)?;
+            host.all_or_error(add()).inspect_err(|_| remove(host, &links))
         }
         Some(refusal) => {
-            remove(&links);
+            remove(host, &links);
             Err(refusal.into())
         }
     }
 }
 
 /// After a failure: the cause is what gets reported, and the links go with the namespace in any case.
-fn remove(links: &[&str]) {
-    if let Err(error) = super::sweep::delete(links) {
+fn remove(host: &Channel, links: &[&str]) {
+    if let Err(error) = sweep::delete(host, links) {
         tracing::debug!(?links, %error, "links of a failed set-up go with their namespace");
     }
 }
@@ -143,6 +143,7 @@ fn add_addresses(interfaces: &[Interface]) -> std::io::Result<()> {
         // Not with the pair itself: a veth without its peer refuses to come up (ENOTCONN).
         batch.push(route::up(&interface.name));
         batch.push(route::add_address(index, interface.lease.address, interface.lease.prefix));
+        batch.push(route::up(&interface.name));
     }
     let gateway = interfaces.iter().find(|interface| interface.default_route).map(|interface| interface.lease.gateway);
     batch.extend(gateway.map(route::add_default_route));

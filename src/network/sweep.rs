@@ -5,7 +5,7 @@
 //! group of their own and deletes the group: one wait for all. What comes meanwhile makes the next batch. Leaving
 //! links to the death of their namespace would be no faster, and would not be done when `down` returns.
 
-use super::{error::NetworkError, route};
+use super::{error::NetworkError, netlink::Channel, route};
 use std::{
     io,
     sync::{
@@ -65,7 +65,7 @@ fn work(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
         let links: Vec<&str> = batch.iter().flat_map(|job| job.links.iter().map(String::as_str)).collect();
-        let result = delete(&links).map_err(|error| error.to_string());
+        let result = route::open().and_then(|host| delete(&host, &links)).map_err(|error| error.to_string());
         for job in batch {
             // A caller that went away does not need the answer.
             let _ = job.done.send(result.clone());
@@ -73,9 +73,8 @@ fn work(jobs: &Receiver<Job>) {
     }
 }
 
-/// The same at once, on the calling thread.
-pub fn delete(links: &[&str]) -> io::Result<()> {
-    let channel = route::open()?;
+/// The same at once, on the calling thread, in the namespace of the channel.
+pub fn delete(channel: &Channel, links: &[&str]) -> io::Result<()> {
     let group = unused_group()?;
     let mut messages: Vec<_> = links.iter().map(|link| route::set_group(link, group)).collect();
     messages.push(route::delete_group(group));

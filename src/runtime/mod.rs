@@ -43,6 +43,10 @@ pub struct Started {
     pub pidfd: OwnedFd,
     /// The pty's master with `Stdio::Tty`.
     pub console: Option<OwnedFd>,
+    /// The container's mount namespace; `None` for an exec. Keep it until the end has been told to everybody: the
+    /// kernel takes the mounts apart when the last holder goes, and with an overlay that writes the whole file system of
+    /// its upper directory to the disk first. Without a holder the container's own exit waits for that.
+    pub mounts: Option<OwnedFd>,
 }
 
 /// Why a process did not start. Nothing of it is left running, and its cgroup is removed.

@@ -63,7 +63,9 @@ fn launch(
         Side::Parent { pid, pidfd } => {
             // Both are the child's now; an end of a pipe that stays open here would never end.
             drop((reporter, io));
-            attend(listener, pid, pidfd)
+            // A child that is gone already has failed, and `attend` says why.
+            let mounts = sys::process::open_of_process(pid, pidfd.as_fd(), "ns/mnt").ok();
+            Ok(Started { mounts, ..attend(listener, pid, pidfd)? })
         }
     }
 }
@@ -83,7 +85,7 @@ pub(super) fn run_child(reporter: &Reporter, steps: impl FnOnce() -> Result<Infa
 pub(super) fn attend(listener: report::Listener, pid: i32, pidfd: OwnedFd) -> Result<Started, StartError> {
     let outcome = listener.listen();
     let error = match outcome {
-        Ok(Outcome::Running { console }) => return Ok(Started { pid, pidfd, console }),
+        Ok(Outcome::Running { console }) => return Ok(Started { pid, pidfd, console, mounts: None }),
         Ok(Outcome::Failed(error)) => Some(error),
         Ok(Outcome::Lost) => None,
         Err(error) => Some(error),

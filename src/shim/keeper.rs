@@ -357,7 +357,7 @@ impl Keeper {
     fn container_ended(&mut self) {
         let Phase::Running(run) = std::mem::replace(&mut self.phase, Phase::Failed) else { return };
         let id = self.id.clone();
-        let exit = run.finish(|error| complain(&id, error));
+        let (exit, _mounts) = run.finish(|error| complain(&id, error));
         // Not synced: it tells of an end that a power cut would have brought as well, and `down` of many containers
         // would wait for the disk once for each.
         if let Err(error) = record::write(&self.layout.container_exit(&self.id), &exit, Durability::Volatile) {

@@ -205,7 +205,7 @@ impl Keeper {
         };
         Ok(match runtime::exec(run.pidfd(), &run.spec, spec, stdio) {
             Err(error) => Some((Response::Failed { error: failure(error) }, Vec::new())),
-            Ok(Started { pid, pidfd, console }) => {
+            Ok(Started { pid, pidfd, console, .. }) => {
                 self.execs.push(Exec { pid, pidfd, connection: Some(from) });
                 Some((Response::ExecStarted { pid }, console.into_iter().collect()))
             }

@@ -118,7 +118,7 @@ pub fn attempt(layout: &Layout, project: &str) -> Result<Attempt, RespawnError> 
     }
 }
 
-/// `<own exe> __supervisor <data> <run> <project>`, the lock as descriptor 3. It must not become a child of this process:
+/// `<own exe> __supervisor <data> <run> <project>`, the lock as its standard input. It must not become a child of this process:
 /// the shims that it starts later would come to us as orphans when it dies. So it is a grandchild, and for the moment of
 /// its parent's end this process is no subreaper.
 fn launch(layout: &Layout, project: &str, lock: OwnedFd) -> Result<(), RespawnError> {
@@ -131,13 +131,13 @@ fn launch(layout: &Layout, project: &str, lock: OwnedFd) -> Result<(), RespawnEr
     let program = c_string(Path::new(PROGRAM)).map_err(failed)?;
     let arguments = [c"muster", c"__supervisor", &data, &run, &name];
     sys::this_process::set_subreaper(false).map_err(failed)?;
-    let launched = sys::detached::spawn(&program, &arguments, [null.as_fd(), null.as_fd(), log.as_fd(), lock.as_fd()]);
+    let launched = sys::detached::spawn(&program, &arguments, [lock.as_fd(), null.as_fd(), log.as_fd()]);
     sys::this_process::set_subreaper(true).map_err(failed)?;
     launched.map_err(failed)
 }
 
 fn streams(layout: &Layout, project: &str) -> io::Result<(File, File)> {
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null = OpenOptions::new().write(true).open("/dev/null")?;
     std::fs::create_dir_all(layout.project(project))?;
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(layout.supervisor_log(project))?;
     Ok((null, log))

@@ -33,6 +33,8 @@ pub struct Run {
     pub start_time: u64,
     pub started_at: String,
     pidfd: OwnedFd,
+    /// Its mount namespace, held so that its end need not wait for the disk.
+    mounts: Option<OwnedFd>,
     outputs: Vec<Output>,
     log: Option<Log>,
     buffer: Vec<MaybeUninit<u8>>,
@@ -85,7 +87,7 @@ impl Run {
             _ => None,
         };
         let Streams { stdio, mut outputs, stdin } = streams(&spec, attended).map_err(no_streams)?;
-        let Started { pid, pidfd, mut console } = runtime::start(&spec, stdio, net)?;
+        let Started { pid, pidfd, mut console, mounts } = runtime::start(&spec, stdio, net)?;
         let started_at = now();
         if !by_peer && let Some(master) = console.take() {
             outputs.push(Output::new(Stream::Stdout, master).map_err(no_streams)?);
@@ -99,6 +101,7 @@ impl Run {
             start_time: boot::start_time(pid).unwrap_or_default(),
             started_at,
             pidfd,
+            mounts,
             outputs,
             log,
             buffer: Vec::new(),
@@ -152,7 +155,8 @@ impl Run {
 
     /// The container's init has ended, and all of its PID namespace with it (pid_namespaces(7)): reaps it, writes the last
     /// of its log, and removes its cgroup. What goes wrong on the way is told to `complain`, and the rest goes on.
-    pub fn finish(mut self, mut complain: impl FnMut(&dyn std::fmt::Display)) -> Exit {
+    /// The descriptor is to be dropped last of all: with it the mounts go, and that may wait for the disk.
+    pub fn finish(mut self, mut complain: impl FnMut(&dyn std::fmt::Display)) -> (Exit, Option<OwnedFd>) {
         let ended = runtime::wait(self.pidfd());
         self.drain();
         let oom = match self.clear_cgroup() {
@@ -169,7 +173,8 @@ impl Run {
                 (255, None)
             }
         };
-        Exit { code, signal, oom, started_at: Some(self.started_at), finished_at: now(), note: None }
+        let exit = Exit { code, signal, oom, started_at: Some(self.started_at), finished_at: now(), note: None };
+        (exit, self.mounts)
     }
 
     /// All that the container wrote is in the pipes by now, so one filling of each is the most that can be its own. Whoever

@@ -46,6 +46,7 @@ use tokio::{net::UnixListener, sync::mpsc};
 /// output is where to say `ready` or what went wrong.
 pub fn main(args: &[OsString]) -> ExitCode {
     let [data, run, project] = args else { return ExitCode::from(125) };
+    log_to_stderr();
     let layout = Layout::new(data, run);
     let project = project.to_string_lossy().into_owned();
     match prepare(&layout, &project) {
@@ -62,6 +63,14 @@ pub fn main(args: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Standard error is the project's `supervisor.log`. `MUSTER_LOG` says how much (`info`, `muster=trace` ...).
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MUSTER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Nobody has set one before in this process; if so, that one is as good.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).try_init();
 }
 
 /// What a supervisor holds from its first moment.

@@ -39,9 +39,9 @@ impl Names {
             addresses => Upstreams::fixed(addresses),
         };
         let zone = self.zone.subscribe();
-        let serving = copies.map_err(failure).and_then(|(udp, tcp)| {
-            dns::serve(id.clone(), udp, tcp, zone, upstreams).map_err(failure)
-        });
+        let serving = copies
+            .map_err(failure)
+            .and_then(|(udp, tcp)| dns::serve(id.clone(), udp, tcp, zone, upstreams).map_err(failure));
         match serving {
             Ok(serving) => container.resolver = Some(serving),
             // The container runs all the same, without names; the next start tries again.
@@ -115,6 +115,44 @@ impl Names {
         });
     }
 
+    /// Somebody else changed the packet filter: what was ours is put back.
+    pub fn repair(&self, world: &World) {
+        let Ok(spec) = spec(world, &self.hands) else { return };
+        if spec.networks.is_empty() || self.writing {
+            return;
+        }
+        let hands = Arc::clone(&self.hands);
+        tokio::spawn(async move {
+            match hands.networks.repair(&spec).await {
+                Ok(repaired) => {
+                    for warning in &repaired.warnings {
+                        tracing::warn!("{warning}");
+                    }
+                    if repaired.tables || repaired.passes {
+                        tracing::warn!("the packet filter was changed by somebody else, and is repaired");
+                    }
+                }
+                Err(error) => tracing::error!("{error}"),
+            }
+        });
+    }
+
+    /// Tells the owner of changes by others, as long as the supervisor lives.
+    pub fn watch(&self) {
+        let inbox = self.inbox.clone();
+        match self.hands.networks.watch() {
+            Ok(mut watch) => drop(tokio::spawn(async move {
+                while let Ok(()) = watch.changed().await {
+                    if inbox.send(Input::FirewallChanged).is_err() {
+                        return;
+                    }
+                }
+            })),
+            // Rules are written all the same; only what others do to them goes unnoticed.
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+
     pub fn written(&mut self, result: Result<(), Failure>, waiting: Vec<Reply<Result<(), Failure>>>, world: &World) {
         self.writing = false;
         if let Err(error) = &result {
@@ -127,15 +165,12 @@ impl Names {
             self.write(world, waiting);
         }
     }
-
 }
 
 fn member(container: &Container) -> Member {
     let record = &container.record;
     let endpoint = |used: &NetworkUse| match used.address {
-        IpAddr::V4(address) => {
-            Some(Endpoint { network: used.name.clone(), address, aliases: used.aliases.clone() })
-        }
+        IpAddr::V4(address) => Some(Endpoint { network: used.name.clone(), address, aliases: used.aliases.clone() }),
         IpAddr::V6(_) => None,
     };
     Member {

@@ -69,7 +69,7 @@ mod tests {
     use crate::model::intent::{Down, Up};
 
     fn apply(intent: Intent) -> Box<Apply> {
-        Box::new(Apply { intent, project: None, docker_config: None, wait: None })
+        Box::new(Apply { intent, project: None, docker_config: None, wait: None, parallel: None })
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Supervisor {
         let service =
             http::Service { inbox: self.inbox.clone(), events: self.journal.listeners(), leaving: left.clone() };
         let server = tokio::spawn(http::serve(listener, service));
+        self.names.watch();
         apply::say_ready();
         let first = Duration::from_secs(10);
         let mut idle_until = tokio::time::Instant::now() + first;
@@ -171,7 +172,7 @@ impl Supervisor {
                 self.world.ended(&id, exit, now())
             }
             Input::FirewallChanged => {
-                self.names.firewall(&self.world, None);
+                self.names.repair(&self.world);
                 Vec::new()
             }
             Input::FirewallWritten { result, waiting } => {

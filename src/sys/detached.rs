@@ -100,6 +100,7 @@ impl Plan {
     }
 }
 
+// SAFETY: the C library's own variable, environ(7), of this very type.
 unsafe extern "C" {
     static environ: *const *const libc::c_char;
 }

@@ -1,6 +1,6 @@
 //! The mount API by descriptors: fsopen(2), open_tree(2), move_mount(2), mount_setattr(2), pivot_root(2).
 
-use super::{Error, Result, error::Named};
+use super::{Errno, Error, Result, error::Named};
 use rustix::{
     fs::CWD,
     mount::{FsMountFlags, FsOpenFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags},
@@ -144,9 +144,21 @@ pub fn detach_working_directory() -> Result<()> {
 
 /// The running program on a read-only mount of its own, attached nowhere.
 pub fn read_only_self() -> Result<OwnedFd> {
-    let program = open_tree_clone_path(Path::new("/proc/self/exe"), false)?;
+    let program = match open_tree_clone_path(Path::new("/proc/self/exe"), false) {
+        // A mount that is attached nowhere cannot be cloned: this program was started from such a one, and the
+        // descriptor of its file is what is wanted.
+        Err(error) if error.errno == Errno::INVAL => return started_from_read_only_mount(error),
+        program => program?,
+    };
     let change =
         Change { set: Attributes::MOUNT_ATTR_RDONLY, propagation: Some(Propagation::Private), recursive: false };
     set_attributes(program.as_fd(), change, "/proc/self/exe")?;
     Ok(program)
+}
+
+/// The file of this program where its mount is read-only, as `read_only_self` made it for an earlier process.
+fn started_from_read_only_mount(otherwise: Error) -> Result<OwnedFd> {
+    let program = super::file::open_path(Path::new("/proc/self/exe"))?;
+    let mount = rustix::fs::fstatvfs(&program).named("fstatvfs", "/proc/self/exe")?;
+    if mount.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) { Ok(program) } else { Err(otherwise) }
 }

@@ -5,7 +5,12 @@ use super::{
     fixture::{Fixture, field},
 };
 use muster::runtime::{Ended, spec::NetNamespace};
-use std::{collections::BTreeSet, fs, os::fd::AsFd, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::fd::{AsFd, AsRawFd},
+    time::Duration,
+};
 
 pub const TESTS: &[Test] = &[
     ("a_container_prints_and_ends_with_its_code", prints_and_ends),
@@ -40,6 +45,8 @@ fn namespaces_are_new() {
     let fixture = Fixture::sh("hostname; pwd; echo $$; sleep 20");
     let (running, output) = fixture.start().unwrap();
     super::fixture::read_to(&output, "box\n/\n1\n");
+    let held = fs::read_link(format!("/proc/self/fd/{}", running.mounts.as_ref().unwrap().as_raw_fd())).unwrap();
+    assert_eq!(held, fs::read_link(format!("/proc/{}/ns/mnt", running.pid)).unwrap());
     for name in ["mnt", "pid", "net", "uts", "ipc", "cgroup"] {
         let ours = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
         let theirs = fs::read_link(format!("/proc/{}/ns/{name}", running.pid)).unwrap();

@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     ("a_bind_mount_is_written_through", bind_mount),
     ("a_read_only_bind_is_read_only_below_too", read_only_bind),
     ("a_file_can_be_bound", file_bind),
+    ("mounts_of_the_host_travel_only_when_asked", propagation),
     ("mounts_inside_mounts_follow_their_order", nested),
     ("an_empty_volume_is_filled_from_the_image", copy_up),
     ("tmpfs_takes_its_options", tmpfs),
@@ -55,6 +56,43 @@ fn read_only_bind() {
     let text = fixture.output();
     nix::mount::umount(&source.join("below")).unwrap();
     assert_eq!(text, "touch: /data/x: Read-only file system\ntouch: /data/below/x: Read-only file system\n");
+}
+
+fn propagation() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let change = |path: &Path, flags| nix::mount::mount(None::<&str>, path, None::<&str>, flags, None::<&str>).unwrap();
+    let tmpfs = |path: &Path| {
+        nix::mount::mount(Some("tmpfs"), path, Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
+    };
+    change(Path::new("/"), nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE);
+    let with = |fixture: Fixture, source: &Path, word: &str| {
+        let bind = MountSource::Bind { source: source.to_owned(), propagation: Some(word.to_owned()), copy_up: false };
+        fixture.with(|spec| spec.mounts.push(Mount { target: "/data".into(), source: bind, read_only: false }))
+    };
+    let fixture = Fixture::sh("echo ready; while ! [ -e /data/later/file ]; do sleep 0.02; done; echo seen");
+    let source = volume(&fixture, "v");
+    let error = with(Fixture::new(&["true"]), &source, "rshared").failure();
+    assert!(error.message.ends_with("which is on no shared mount: Invalid argument"), "{error}");
+
+    tmpfs(&source);
+    change(&source, nix::mount::MsFlags::MS_SHARED);
+    fs::create_dir(source.join("later")).unwrap();
+    let private = Fixture::sh("echo ready; while ! [ -e /data/stop ]; do sleep 0.02; done; ls /data/later");
+    let (private, slave) = (with(private, &source, "rprivate"), with(fixture, &source, "rslave"));
+    let (first, first_output) = private.start().unwrap();
+    let (second, second_output) = slave.start().unwrap();
+    super::fixture::read_to(&first_output, "ready\n");
+    super::fixture::read_to(&second_output, "ready\n");
+    tmpfs(&source.join("later"));
+    fs::write(source.join("later/file"), "").unwrap();
+    super::fixture::read_to(&second_output, "seen\n");
+    fs::write(source.join("stop"), "").unwrap();
+    let text = super::fixture::read_until(first_output, std::time::Instant::now() + std::time::Duration::from_secs(10));
+    assert_eq!(text, "", "a private mount does not see it");
+    private.finish(&first);
+    slave.finish(&second);
+    nix::mount::umount(&source.join("later")).unwrap();
+    nix::mount::umount(&source).unwrap();
 }
 
 fn file_bind() {

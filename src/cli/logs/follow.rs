@@ -133,7 +133,8 @@ impl Follower {
 
     /// Names of what is shown and up, as in the prefixes.
     pub fn names(&self) -> Vec<String> {
-        let up = self.sources.iter().filter(|source| source.shown && source.seen.up && !self.ignored.contains(&source.id));
+        let up =
+            self.sources.iter().filter(|source| source.shown && source.seen.up && !self.ignored.contains(&source.id));
         up.map(|source| source.name.clone()).collect()
     }
 
@@ -203,9 +204,9 @@ impl Follower {
 
     /// Directories that were not there before; each is watched from here on.
     fn new_ids(&mut self) -> Vec<ContainerId> {
-        let ids = containers::ids(&self.layout).into_iter().filter(|id| {
-            !self.others.contains(id) && self.sources.iter().all(|source| source.id != *id)
-        });
+        let ids = containers::ids(&self.layout)
+            .into_iter()
+            .filter(|id| !self.others.contains(id) && self.sources.iter().all(|source| source.id != *id));
         let ids: Vec<ContainerId> = ids.collect();
         if let Some(watch) = &mut self.watch {
             ids.iter().for_each(|id| watch.add(&self.layout, id));

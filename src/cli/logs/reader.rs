@@ -7,7 +7,7 @@ use super::{
 };
 use crate::state::logline::{self, Stream};
 use std::{
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -206,26 +206,12 @@ impl Reader {
         self.searched = 0;
         true
     }
-
-    /// To the end, as if everything had been read: only what comes later counts.
-    pub fn skip_to_end(&mut self) -> io::Result<()> {
-        while self.files.len() > 1 {
-            self.files.pop_front();
-        }
-        if let Some(last) = self.files.front_mut() {
-            last.file.seek(SeekFrom::End(0))?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        fs,
-        io::Write as _,
-    };
+    use std::{fs, io::Write as _};
 
     /// `(second, tag, text)` as a shim writes it.
     pub fn line(second: u32, tag: &str, text: &str) -> String {
@@ -252,7 +238,8 @@ mod tests {
     #[test]
     fn parts_of_a_line_are_put_together_by_stream() {
         let directory = tempfile::tempdir().unwrap();
-        let text = [("stdout P", "o1 "), ("stderr P", "e1 "), ("stdout F", "o2"), ("stderr F", "e2"), ("stdout F", "x")];
+        let text =
+            [("stdout P", "o1 "), ("stderr P", "e1 "), ("stdout F", "o2"), ("stderr F", "e2"), ("stdout F", "x")];
         let text: String = text.iter().map(|(tag, text)| line(1, tag, text)).collect();
         fs::write(directory.path().join("current.log"), text + "torn stdo\n").unwrap();
         assert_eq!(all(&mut Reader::open(directory.path(), None).unwrap()), ["o1 o2", "e1 e2", "x"]);
@@ -290,18 +277,5 @@ mod tests {
         assert_eq!(all(&mut reader), ["two", "three"]);
         fs::write(path("current.log"), &long).unwrap();
         assert_eq!(all(&mut reader), ["four"]);
-    }
-
-    #[test]
-    fn skipping_to_the_end_leaves_what_comes_later() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("current.log");
-        fs::write(&path, line(1, "stdout F", "old")).unwrap();
-        let mut reader = Reader::open(directory.path(), None).unwrap();
-        reader.skip_to_end().unwrap();
-        assert!(all(&mut reader).is_empty());
-        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(line(2, "stderr F", "new").as_bytes()).unwrap();
-        assert_eq!(all(&mut reader), ["new"]);
     }
 }

@@ -80,7 +80,14 @@ mod tests {
 
     #[test]
     fn sizes_have_three_digits() {
-        let table = [(0, "0B"), (999, "999B"), (1000, "1kB"), (78_123_456, "78.1MB"), (1_500_000_000, "1.5GB"), (999_999, "1MB")];
+        let table = [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (78_123_456, "78.1MB"),
+            (1_500_000_000, "1.5GB"),
+            (999_999, "1MB"),
+        ];
         for (bytes, text) in table {
             assert_eq!(size(bytes), text);
         }

@@ -51,7 +51,8 @@ fn printable(line: &str) -> String {
 fn cause(exit: &Exit) -> String {
     let mut text = format!("exit code {}", exit.code);
     if let Some(signal) = exit.signal {
-        let name = nix::sys::signal::Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
+        let name =
+            nix::sys::signal::Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
         let _ = write!(text, " ({name})");
     }
     if exit.oom {

@@ -89,7 +89,14 @@ pub fn render(rows: &[Row], format: Format, of_host: bool, now: Timestamp) -> se
         None => "N/A".into(),
     };
     let cells = |row: &Row| {
-        [row.repository.clone(), row.tag.clone(), row.platform.clone(), row.short_id().to_owned(), duration::size(row.size), created(row)]
+        [
+            row.repository.clone(),
+            row.tag.clone(),
+            row.platform.clone(),
+            row.short_id().to_owned(),
+            duration::size(row.size),
+            created(row),
+        ]
     };
     let header = ["REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"];
     if of_host {
@@ -114,7 +121,10 @@ mod tests {
         record.applied.image = "localhost:5000/shop/web:3".into();
         let rows = [Row::without_image(&record)];
         let now = "2026-11-22T10:00:09Z".parse().unwrap();
-        insta::assert_snapshot!(render(&rows, Format::Table, false, now).unwrap(), @"");
-        insta::assert_snapshot!(render(&rows, Format::Json, false, now).unwrap(), @"");
+        insta::assert_snapshot!(render(&rows, Format::Table, false, now).unwrap(), @r"
+        CONTAINER   REPOSITORY                TAG   PLATFORM   IMAGE ID   SIZE   CREATED
+        app-web-1   localhost:5000/shop/web   3                aa         0B     N/A
+        ");
+        insta::assert_snapshot!(render(&rows, Format::Json, false, now).unwrap(), @r#"[{"ID":"sha256:aa","ContainerName":"app-web-1","Repository":"localhost:5000/shop/web","Tag":"3","Platform":"","Size":0,"Created":null,"LastTagTime":null}]"#);
     }
 }

@@ -5,9 +5,10 @@ use crate::state::records::ContainerRecord;
 /// Keys and values, sorted: the service's own and `com.docker.compose.*`.
 pub fn of(record: &ContainerRecord) -> Vec<(String, String)> {
     let service = &record.applied;
-    let depends_on = service.depends_on.iter().map(|(name, dependency)| {
-        format!("{name}:{}:{}", dependency.condition.as_str(), dependency.restart)
-    });
+    let depends_on = service
+        .depends_on
+        .iter()
+        .map(|(name, dependency)| format!("{name}:{}:{}", dependency.condition.as_str(), dependency.restart));
     let files = record.config_files.iter().map(|path| path.display().to_string());
     let own = [
         ("project", record.project.clone()),

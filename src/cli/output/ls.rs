@@ -62,10 +62,11 @@ mod tests {
             [record("web", 1, running(1)), record("web", 2, running(1)), record("db", 1, Status::Created), other];
         let containers: Vec<Container> = records.into_iter().map(|record| Container { record }).collect();
         insta::assert_snapshot!(render(&projects(&containers, true), Format::Table).unwrap(), @r"
-        NAME    STATUS                  CONFIG FILES
-        app     running(2), created(1)  /srv/app/compose.yaml
+        NAME    STATUS                   CONFIG FILES
+        app     running(2), created(1)   /srv/app/compose.yaml
+        other   exited(1)                /srv/app/compose.yaml
         ");
-        insta::assert_snapshot!(render(&projects(&containers, false), Format::Json).unwrap(), @"");
+        insta::assert_snapshot!(render(&projects(&containers, false), Format::Json).unwrap(), @r#"[{"Name":"app","Status":"running(2)","ConfigFiles":"/srv/app/compose.yaml"}]"#);
         assert_eq!(render(&[], Format::Json).unwrap(), "[]\n");
     }
 }

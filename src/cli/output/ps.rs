@@ -9,7 +9,6 @@ use crate::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-
 /// One line of JSON; field names and their order are docker compose's.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -129,9 +128,10 @@ fn publishers(container: &Container) -> Vec<Publisher> {
         published_port: port.host_port,
         protocol: port.protocol,
     });
-    let exposed = record.applied.expose.iter().filter_map(|text| exposed(text)).filter(|(target, protocol)| {
-        !bound.iter().any(|port| (port.target, port.protocol) == (*target, *protocol))
-    });
+    let exposed =
+        record.applied.expose.iter().filter_map(|text| exposed(text)).filter(|(target, protocol)| {
+            !bound.iter().any(|port| (port.target, port.protocol) == (*target, *protocol))
+        });
     let exposed = exposed.map(|(target_port, protocol)| Publisher {
         url: String::new(),
         target_port,
@@ -140,7 +140,6 @@ fn publishers(container: &Container) -> Vec<Publisher> {
     });
     published.chain(exposed).collect()
 }
-
 
 /// `80/tcp`; ranges are not listed one by one.
 fn exposed(text: &str) -> Option<(u16, Protocol)> {

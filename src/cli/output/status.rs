@@ -55,10 +55,7 @@ mod tests {
         let oom = Exit { oom: true, ..exit(137) };
         assert_eq!(text(Status::Exited { exit: oom }, None), "Exited (137) 4 seconds ago (OOM killed)");
         let gave_up = Exit { note: Some("gave up after 3 restarts".into()), ..exit(1) };
-        assert_eq!(
-            text(Status::Exited { exit: gave_up }, None),
-            "Exited (1) 4 seconds ago (gave up after 3 restarts)"
-        );
+        assert_eq!(text(Status::Exited { exit: gave_up }, None), "Exited (1) 4 seconds ago (gave up after 3 restarts)");
         assert_eq!(text(Status::Restarting { exit: exit(1) }, None), "Restarting (1) 4 seconds ago");
         let dead = Status::Dead { error: "no such file\nmore".into(), at: String::new() };
         assert_eq!(text(dead, None), "Dead (no such file)");

@@ -122,7 +122,10 @@ mod tests {
         let now = Timestamp::from_second(1_795_000_001 + 600).unwrap();
         let container = Container { record: record("web", 1, running(1)) };
         let row = row(&container, &process, &host, now, &TimeZone::UTC);
-        insta::assert_snapshot!(render(vec![row]), @"");
+        insta::assert_snapshot!(render(vec![row]), @r"
+        SERVICE   #   UID    PID   PPID   C    STIME   TTY     TIME       CMD
+        web       1   root   7     1      10   11:06   pts/0   00:01:00   serve --all
+        ");
     }
 
     #[test]

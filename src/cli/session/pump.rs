@@ -107,12 +107,18 @@ impl Session {
     pub fn block_signals() -> Result<SignalFd, Error> {
         let mut set = SigSet::empty();
         let passed_on = [
-            Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
             Signal::SIGWINCH,
         ];
         passed_on.into_iter().for_each(|signal| set.add(signal));
         set.thread_block().map_err(Error::system("block signals"))?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(Error::system("read signals"))
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(Error::system("read signals"))
     }
 
     /// Sends `request`, with what the container is to have, and takes the answer.

@@ -94,10 +94,9 @@ fn text(args: &Args, loaded: Loaded) -> Result<String, Error> {
     if args.networks {
         return Ok(lines(project.networks.keys().cloned()));
     }
-    let value = canonical::project(&project);
     Ok(match args.format {
-        Form::Yaml => serde_yaml::to_string(&value).map_err(|error| Error::refused(error.to_string()))?,
-        Form::Json => serde_json::to_string_pretty(&value).map_err(std::io::Error::from)? + "\n",
+        Form::Yaml => canonical::to_yaml(&project),
+        Form::Json => serde_json::to_string_pretty(&canonical::project(&project)).map_err(std::io::Error::from)? + "\n",
     })
 }
 

@@ -55,10 +55,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let container = find(&args, cx)?;
     let wish = wish(&args);
     let spec = exec_spec(&args, cx, &container, wish == Wish::Terminal)?;
-    let not_running = || Error::NotRunning {
-        service: args.service.clone(),
-        container: Some(container.record.name.clone()),
-    };
+    let not_running =
+        || Error::NotRunning { service: args.service.clone(), container: Some(container.record.name.clone()) };
     let client = match Client::connect(&cx.layout, &container.record.id) {
         Err(crate::shim::wire::ClientError::NotRunning { .. }) => return Err(not_running()),
         client => client?,

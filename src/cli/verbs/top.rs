@@ -44,8 +44,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
 
 /// None for a container that ended meanwhile.
 fn pids(layout: &Layout, container: &Container) -> Result<Vec<i32>, Error> {
-    let asked = Client::connect(layout, &container.record.id)
-        .and_then(|client| client.call(&Request::Processes, &[]));
+    let asked = Client::connect(layout, &container.record.id).and_then(|client| client.call(&Request::Processes, &[]));
     match asked {
         Ok((Response::Processes { pids }, _)) => Ok(pids),
         Ok(_) | Err(ClientError::NotRunning { .. } | ClientError::Gone { .. }) => Ok(Vec::new()),

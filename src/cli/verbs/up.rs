@@ -89,8 +89,16 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
 
 fn abort(args: &Args) -> Result<Abort, Error> {
     Ok(match &args.exit_code_from {
-        Some(service) => Abort { code_from: Some(service.clone()), on_exit: !args.abort_on_container_failure, on_failure: args.abort_on_container_failure },
-        None => Abort { code_from: None, on_exit: args.abort_on_container_exit, on_failure: args.abort_on_container_failure },
+        Some(service) => Abort {
+            code_from: Some(service.clone()),
+            on_exit: !args.abort_on_container_failure,
+            on_failure: args.abort_on_container_failure,
+        },
+        None => Abort {
+            code_from: None,
+            on_exit: args.abort_on_container_exit,
+            on_failure: args.abort_on_container_failure,
+        },
     })
 }
 

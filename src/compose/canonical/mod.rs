@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_yaml::{Mapping, Value};
 
 /// The canonical form, keys in the order of the specification; `$` is written `$$`, so that it can be loaded again.
+/// `command` and `entrypoint` are always there, as in the JSON of `docker compose config`.
 pub fn project(project: &Project) -> Value {
     let mut out = Mapping::new();
     put(&mut out, "name", text(&project.name));
@@ -22,9 +23,19 @@ pub fn project(project: &Project) -> Value {
     Value::Mapping(out)
 }
 
-/// `value` as YAML that every reader takes for the same: what YAML 1.1 could take for something else is quoted.
-pub fn to_yaml(value: &Value) -> String {
-    yaml::write(value)
+/// The canonical form as YAML that every reader takes for the same: what some version of YAML could take for something
+/// else than a string is quoted.
+pub fn to_yaml(project: &Project) -> String {
+    let mut value = self::project(project);
+    let services = value.get_mut("services").and_then(Value::as_mapping_mut);
+    for service in services.into_iter().flat_map(Mapping::values_mut).filter_map(Value::as_mapping_mut) {
+        for key in ["command", "entrypoint"] {
+            if service.get(key).is_some_and(Value::is_null) {
+                service.shift_remove(key);
+            }
+        }
+    }
+    yaml::write(&value)
 }
 
 fn network(network: &Network) -> Value {

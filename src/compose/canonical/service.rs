@@ -88,7 +88,8 @@ fn decimal(bytes: u64) -> Value {
 fn memory(out: &mut Mapping, resources: &Resources) {
     put_some(out, "mem_limit", resources.memory.map(decimal));
     put_some(out, "mem_reservation", resources.memory_reservation.map(decimal));
-    put_some(out, "memswap_limit", resources.memory_swap.map(|swap| Value::String(swap.to_string())));
+    let swap = |bytes: i64| u64::try_from(bytes).map_or(Value::from(bytes), decimal);
+    put_some(out, "memswap_limit", resources.memory_swap.map(swap));
 }
 
 fn file_mount(mount: &FileMount) -> Value {

@@ -62,8 +62,8 @@ impl Merger<'_> {
                 let items = below.iter().chain(above).cloned().collect();
                 Rc::new(Node { span: over.span, tag: None, kind: Kind::Sequence(items) })
             }
-            // `environment:` with nothing behind it changes nothing.
-            (Kind::Mapping(_) | Kind::Sequence(_), _) if over.is_null() => base.clone(),
+            // A key with nothing behind it changes nothing.
+            _ if over.is_null() => base.clone(),
             (Kind::Scalar { .. }, Kind::Scalar { .. }) => over.clone(),
             (Kind::Scalar { .. }, _) if base.is_null() => settle(over),
             _ => {
@@ -248,6 +248,9 @@ mod tests {
             ("environment", "[A=1, B=2]", "{A: 3}", "{A: 3, B: 2}"),
             ("environment", "{A: 1}", "[A=2, C]", "{A: 2, C: null}"),
             ("environment", "{A: 1}", "", "{A: 1}"),
+            ("environment", "{A: 1, B: 2}", "{A: }", "{A: null, B: 2}"),
+            ("image", "a", "", "a"),
+            ("command", "a", "", "null"),
             ("labels", "[a=1]", "[a=2]", "{a: 2}"),
             ("dns", "1.1.1.1", "[8.8.8.8]", "[1.1.1.1, 8.8.8.8]"),
             ("tmpfs", "/a", "/b", "[/a, /b]"),

@@ -49,12 +49,23 @@ const RULES: &[(&str, Rule)] = &[
 ];
 
 pub fn rule(path: &[String]) -> Rule {
+    if let Some(rule) = find(path) {
+        return rule;
+    }
+    // A key without value takes the place of one with a value, which nothing else does.
+    match path.split_last().and_then(|(_, parent)| find(parent)) {
+        Some(Rule::KeyValues) => Rule::Replace,
+        _ => Rule::Deep,
+    }
+}
+
+fn find(path: &[String]) -> Option<Rule> {
     let fits = |pattern: &str| {
         let mut steps = path.iter();
         pattern.split('.').all(|part| steps.next().is_some_and(|step| part == "*" || part == step))
             && steps.next().is_none()
     };
-    RULES.iter().find(|(pattern, _)| fits(pattern)).map_or(Rule::Deep, |(_, rule)| *rule)
+    RULES.iter().find(|(pattern, _)| fits(pattern)).map(|(_, rule)| *rule)
 }
 
 /// What a name in the list form of `depends_on` means.

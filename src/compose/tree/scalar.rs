@@ -25,6 +25,10 @@ impl<'a> Plain<'a> {
             return Self::Text(text);
         }
         let digits = text.replace('_', "");
+        // Go has these as unsigned integers, and prints all of their digits.
+        if digits.parse::<u64>().is_ok_and(|value| i64::try_from(value).is_err()) {
+            return Self::Text(text);
+        }
         integer(&digits).map(Self::Int).or_else(|| float(&digits).map(Self::Float)).unwrap_or(Self::Text(text))
     }
 
@@ -129,6 +133,7 @@ mod tests {
             ("-", Plain::Text("-")),
             (".", Plain::Text(".")),
             ("0x", Plain::Text("0x")),
+            ("12345678901234567890", Plain::Text("12345678901234567890")),
             ("99999999999999999999", Plain::Float(1e20)),
         ];
         for (text, expected) in cases {

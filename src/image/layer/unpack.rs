@@ -73,7 +73,7 @@ pub fn unpack(archive: impl Read, dir: &Path, limits: Limits) -> Result<Unpacked
 /// What an archive left behind.
 #[derive(Clone, Debug, Default)]
 pub struct Unpacked {
-    /// Directories that it needed but did not describe.
+    /// Directories that it needed but did not describe; the top one is the empty path.
     pub implied: Vec<PathBuf>,
     /// Bytes in its files.
     pub bytes: u64,
@@ -304,7 +304,11 @@ impl Unpacker {
         }
         let stays = |path: &PathBuf| self.tree.real_directory(path).is_ok();
         let bytes = self.limits.bytes - self.bytes;
-        Ok(Unpacked { implied: self.implied.into_iter().filter(stays).collect(), bytes })
+        let mut implied: Vec<PathBuf> = self.implied.into_iter().filter(stays).collect();
+        if !self.times.contains_key(Path::new("")) {
+            implied.push(PathBuf::new());
+        }
+        Ok(Unpacked { implied, bytes })
     }
 }
 

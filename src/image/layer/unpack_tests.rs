@@ -8,7 +8,7 @@ use super::{
 use rustix::fs as rfs;
 use std::{
     fs,
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 use tar::{Builder, EntryType, Header};
@@ -401,16 +401,78 @@ fn implied_directories_take_after_the_layers_below() {
         header.set_mode(0o1777);
         header.set_uid(5);
     };
-    below.unpack(archive().add(EntryType::Directory, "tmp", "", b"", owned).dir("tmp/x").done()).unwrap();
+    below
+        .unpack(
+            archive()
+                .add(EntryType::Directory, ".", "", b"", owned)
+                .add(EntryType::Directory, "tmp", "", b"", owned)
+                .dir("tmp/x")
+                .symlink("own", "/etc")
+                .done(),
+        )
+        .unwrap();
     let bench = Bench::new();
     let unpacked = bench.unpack(archive().file("tmp/x/y", "1").file("own/z", "2").done()).unwrap();
     let mut implied = unpacked.implied.clone();
     implied.sort();
-    assert_eq!(implied, [Path::new("own"), Path::new("tmp"), Path::new("tmp/x")]);
+    assert_eq!(implied, ["", "own", "tmp", "tmp/x"].map(Path::new));
     assert_eq!(unpacked.bytes, 2);
-    symlink("/etc", below.path("own")).unwrap();
     adopt_directories(&bench.root, std::slice::from_ref(&below.root), &unpacked.implied).unwrap();
-    let data = fs::metadata(bench.path("tmp")).unwrap();
-    assert_eq!((data.uid(), data.permissions().mode() & 0o7777, data.mtime()), (5, 0o1777, 1_000_000));
+    for name in ["", "tmp"] {
+        let data = fs::metadata(bench.path(name)).unwrap();
+        assert_eq!((data.uid(), data.permissions().mode() & 0o7777, data.mtime()), (5, 0o1777, 1_000_000), "{name}");
+    }
     assert_eq!(fs::metadata(bench.path("own")).unwrap().permissions().mode() & 0o7777, 0o755);
+}
+
+/// An archive with a member of every kind, and where its headers are.
+fn specimen() -> (Vec<u8>, Vec<usize>) {
+    let bytes = archive()
+        .dir("d")
+        .file("d/f", "text")
+        .symlink("d/s", "../f")
+        .link("d/h", "d/f")
+        .file("d/.wh.gone", "")
+        .add(EntryType::GNULongName, "l", "", b"a/long/name\0", |_| {})
+        .file("cut", "more")
+        .pax(&[("path", b"p/q"), ("size", b"4"), ("SCHILY.xattr.user.x", b"1"), ("mtime", b"1.5")])
+        .file("cut", "data")
+        .pax(&[("GNU.sparse.size", b"60"), ("GNU.sparse.map", b"50,5")])
+        .file("sparse", "hello")
+        .done();
+    let headers = (0..bytes.len() / 512).map(|block| block * 512).filter(|at| &bytes[at + 257..at + 262] == b"ustar");
+    let headers = headers.collect();
+    (bytes, headers)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the bytes are, the answer is a layer or an error, and nothing outside changes (the bench looks).
+    #[test]
+    fn no_damage_of_an_archive_leads_out(
+        edits in proptest::collection::vec((0usize..20_000, proptest::prelude::any::<u8>()), 1..6),
+        words in proptest::collection::vec((0usize..40, proptest::sample::select(vec![
+            "../../outside/secret", "/", "..", "d/s/x", "\u{0}", ".wh.", "99999999999", "-1", "5", "S", "L", "x", "1",
+        ])), 0..3),
+        fix in proptest::prelude::any::<bool>(),
+    ) {
+        let (mut bytes, headers) = specimen();
+        for (position, value) in edits {
+            let position = position % bytes.len();
+            bytes[position] = value;
+        }
+        for (header, word) in words {
+            // Name, size, type or link target of some member.
+            let at = headers[header % headers.len()] + [0, 124, 156, 157][header % 4];
+            bytes[at..at + word.len()].copy_from_slice(word.as_bytes());
+        }
+        for at in headers.iter().filter(|_| fix) {
+            let mut header = Header::new_old();
+            header.as_mut_bytes().copy_from_slice(&bytes[*at..at + 512]);
+            header.set_cksum();
+            bytes[*at..at + 512].copy_from_slice(header.as_bytes());
+        }
+        let _ = Bench::new().unpack(bytes);
+    }
 }

@@ -68,6 +68,9 @@ impl Registry {
     pub async fn head(&self) -> Result<Option<Digest>> {
         let url = self.url("manifests", &self.name.selector())?;
         let response = self.request(Method::HEAD, &url, manifest::ACCEPT, None).await?;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return Ok(None);
+        }
         if !response.status().is_success() {
             return Err(self.failure(response).await);
         }
@@ -185,7 +188,9 @@ impl Registry {
                 }
             };
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && !logged_in {
+            // Where a redirect led may ask for a login as well, but the credentials are the registry's alone.
+            let own = response.url().origin() == self.base.origin();
+            if status == StatusCode::UNAUTHORIZED && own && !logged_in {
                 logged_in = true;
                 if self.authority.log_in(self, &response).await? {
                     continue;

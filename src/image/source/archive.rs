@@ -1,7 +1,10 @@
 //! An archive file as a set of named byte ranges. Its members are found once, by jumping over their data.
 
 use super::Window;
-use crate::image::layer::{Kind, TarError, TarReader, decompress};
+use crate::image::{
+    layer::{Kind, TarError, TarReader, decompress},
+    tree,
+};
 use std::{
     collections::HashMap,
     fs::File,
@@ -37,6 +40,8 @@ pub enum ArchiveError {
     Tar(#[from] TarError),
     #[error("{0}")]
     Compression(String),
+    #[error("unpacked it would take more than the {0} bytes that are free here")]
+    NoRoom(u64),
     #[error("it has more than {MAX_MEMBERS} members")]
     TooMany,
 }
@@ -56,7 +61,11 @@ impl Archive {
             let mut out = File::options().read(true).write(true).create_new(true).open(spool)?;
             let source = BufReader::with_capacity(256 << 10, file);
             let mut source = decompress(source).map_err(|error| ArchiveError::Compression(error.to_string()))?;
-            io::copy(&mut source, &mut out)?;
+            let room = tree::Tree::open(spool.parent().unwrap_or(Path::new(".")))?;
+            let (room, _) = tree::room(room.root())?;
+            if io::copy(&mut source.by_ref().take(room), &mut out)? == room {
+                return Err(ArchiveError::NoRoom(room));
+            }
             out.seek(SeekFrom::Start(0))?;
             file = out;
         }

@@ -92,7 +92,7 @@ impl Store {
 
     pub(in crate::image) fn ensure_empty_layer(&self) -> Result<()> {
         let path = self.empty_layer();
-        match fs::create_dir(&path) {
+        match tree::make_top(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(ImageError::store("make", &path)(error)),
             _ => Ok(()),
         }

@@ -39,6 +39,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
+use tracing::warn;
 
 /// An image on this host, complete and unpacked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -179,13 +180,18 @@ impl Store {
         }
     }
 
-    /// Every name with its image, and the images that have none. One that is not whole is left out.
+    /// Every name with its image, and the images that have none. One that is not whole is left out, one that is
+    /// damaged is logged: the others can still be told.
     pub fn list(&self) -> Result<Vec<Image>> {
         let index = Index::read(&self.index_path())?;
         let mut images = Vec::with_capacity(index.entries.len());
         for entry in &index.entries {
             let reference = entry.name.clone().unwrap_or(Reference::Id(entry.id));
-            images.extend(self.image(&index, entry, reference)?);
+            match self.image(&index, entry, reference) {
+                Ok(image) => images.extend(image),
+                Err(ImageError::Damaged { path, reason }) => warn!("{} is damaged: {reason}", path.display()),
+                Err(error) => return Err(error),
+            }
         }
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.reference.cmp(&b.reference)));
         Ok(images)

@@ -12,7 +12,8 @@ use crate::{
     state::Lock,
 };
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -32,9 +33,9 @@ impl Store {
         let abandoned = self.abandoned()?;
         let session = self.new_session()?;
         drop(guard);
-        for (dir, lock) in abandoned {
-            tree::remove(&dir).map_err(ImageError::store("remove", &dir))?;
-            drop(lock);
+        for (dir, _lock) in &abandoned {
+            // Its owner may be at the same task; what stays is for the next session.
+            let _ = tree::remove(dir);
         }
         Ok(session)
     }
@@ -52,10 +53,10 @@ impl Store {
     }
 
     /// Sessions whose process is gone, taken over. The caller holds the store's lock.
-    fn abandoned(&self) -> Result<Vec<(PathBuf, Lock)>> {
+    fn abandoned(&self) -> Result<Vec<(PathBuf, Option<File>)>> {
         let mut abandoned = Vec::new();
         for dir in self.session_dirs()? {
-            if let Some(lock) = try_lock(&dir)? {
+            if let Owner::Gone(lock) = owner(&dir)? {
                 abandoned.push((dir, lock));
             }
         }
@@ -65,7 +66,7 @@ impl Store {
     /// Whether some process is at work. The caller holds the store's lock.
     pub(super) fn busy(&self) -> Result<bool> {
         for dir in self.session_dirs()? {
-            if try_lock(&dir)?.is_none() {
+            if matches!(owner(&dir)?, Owner::Alive) {
                 return Ok(true);
             }
         }
@@ -82,11 +83,23 @@ impl Store {
     }
 }
 
-fn try_lock(dir: &Path) -> Result<Option<Lock>> {
-    match Lock::try_acquire(&dir.join(LOCK)) {
-        // Its owner removes it this very moment.
-        Err(error) if super::missing(&error) => Ok(None),
-        other => other.map_err(ImageError::store("lock", dir)),
+enum Owner {
+    Alive,
+    /// With the lock, which keeps the directory ours while it is removed.
+    Gone(Option<File>),
+}
+
+/// Makes no lock file where there is none: a session gets its own under the store's lock, and loses it when it ends.
+fn owner(dir: &Path) -> Result<Owner> {
+    let wrong = ImageError::store("lock", dir);
+    match File::open(dir.join(LOCK)) {
+        Err(error) if super::missing(&error) => Ok(Owner::Gone(None)),
+        Err(error) => Err(wrong(error)),
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Owner::Gone(Some(file))),
+            Err(TryLockError::WouldBlock) => Ok(Owner::Alive),
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        },
     }
 }
 

@@ -193,6 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn two_containers_that_start_at_once_copy_once() {
+        let place = Place::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| place.fill());
+            }
+        });
+        assert_eq!(place.names(), ["a", "sub"]);
+        assert_eq!(fs::read_to_string(place.volume().join("a")).unwrap(), "one");
+        assert!(!place.directory.path().join("vol.copy-up").exists());
+    }
+
+    #[test]
     fn an_image_without_the_directory_fills_nothing() {
         let place = Place::new();
         fill(place.root.as_fd(), Path::new("/nothing/here"), &place.volume()).unwrap();

@@ -168,7 +168,8 @@ mod tests {
         plan.push(Op::CreateNetwork { key: "back".into() }, cause(), vec![]);
         let create = Op::CreateContainer { slot: slot("db"), name: "app-db-1".into(), oneoff: false, replaces: None };
         plan.push(create, cause(), vec![0]);
-        let start = |service: &str| Op::StartContainer { slot: slot(service), name: format!("app-{service}-1"), id: None };
+        let start =
+            |service: &str| Op::StartContainer { slot: slot(service), name: format!("app-{service}-1"), id: None };
         plan.push(start("db"), cause(), vec![1]);
         plan.push(start("web"), cause(), vec![2]);
         plan.push(Op::PullImage { image: "db:1".into(), policy: PullPolicy::Missing }, cause(), vec![]);
@@ -207,24 +208,67 @@ mod tests {
 
     #[test]
     fn plain_progress_is_a_line_a_change() {
-        insta::assert_snapshot!(shown(Mode::Plain), @"");
+        insta::assert_snapshot!(shown(Mode::Plain), @r"
+         Container app-cache-1  Running
+        warning: orphan app-old-1
+        waiting for muster down (pid 7)
+         Network app_back  Creating
+         Image db:1  Pulling
+         Image db:1  Pulled  1.2s
+         Network app_back  Created  0.0s
+         Container app-db-1  Creating
+         Container app-db-1  Created  0.0s
+         Container app-db-1  Starting
+         Container app-db-1  Error
+         Container app-web-1  Skipped
+        error: container app-db-1 did not start
+          because of it not done: start app-web-1
+        ");
     }
 
     #[test]
     fn json_progress_is_an_object_a_change() {
-        insta::assert_snapshot!(shown(Mode::Json), @"");
+        insta::assert_snapshot!(shown(Mode::Json), @r#"
+        {"id":"Container app-cache-1","status":"Done","text":"Running"}
+        {"warning":true,"message":"orphan app-old-1"}
+        {"message":"waiting for muster down (pid 7)"}
+        {"id":"Network app_back","status":"Working","text":"Creating"}
+        {"id":"Image db:1","status":"Working","text":"Pulling"}
+        {"id":"Image db:1","status":"Working","text":"Pulling","details":"aabbcc","current":512,"total":1024,"percent":50}
+        {"id":"Image db:1","status":"Done","text":"Pulled"}
+        {"id":"Network app_back","status":"Done","text":"Created"}
+        {"id":"Container app-db-1","status":"Working","text":"Creating"}
+        {"id":"Container app-db-1","status":"Done","text":"Created"}
+        {"id":"Container app-db-1","status":"Working","text":"Starting"}
+        {"id":"Container app-db-1","status":"Error","text":"Error"}
+        {"id":"Container app-web-1","status":"Warning","text":"Skipped"}
+        {"error":true,"message":"container app-db-1 did not start"}
+        "#);
     }
 
     #[test]
     fn quiet_progress_still_warns_and_reports() {
-        insta::assert_snapshot!(shown(Mode::Quiet), @"");
+        insta::assert_snapshot!(shown(Mode::Quiet), @r"
+        warning: orphan app-old-1
+        error: container app-db-1 did not start
+          because of it not done: start app-web-1
+        ");
     }
 
     #[test]
     fn drawn_progress_ends_with_every_line_in_its_last_state() {
         let text = shown(Mode::Tty);
         let last = text.rsplit("\x1b[J").next().unwrap();
-        insta::assert_snapshot!(last, @"");
+        insta::assert_snapshot!(last, @r"
+        [+] Running 5/5
+         ✔ Container app-cache-1  Running
+         ✔ Network app_back       Created        0.0s
+         ✔ Image db:1             Pulled         1.2s
+         ✘ Container app-db-1     Error
+         ! Container app-web-1    Skipped
+        error: container app-db-1 did not start
+          because of it not done: start app-web-1
+        ");
     }
 
     #[test]
