@@ -135,7 +135,8 @@ pub fn hold(_: &str) {
     
     let fixture = Fixture::new(&["sleep", "60"]).with(|spec| spec.process.user = "app".to_owned());
     let (running, _output) = fixture.start().unwrap();
-    println!("{}", running.pid);
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", running.pid).unwrap();
     fixture.finish(&running);
 }
 
