@@ -493,6 +493,13 @@ fn an_end_that_nobody_asks_for_is_on_disk_when_the_shim_leaves() {
 }
 
 #[test]
+fn a_supervisor_that_forgets_to_say_quit_does_not_keep_the_shim() {
+    let mut bench = Bench::new("exit 1");
+    assert_eq!(bench.run().code, 1);
+    assert_eq!(bench.shim_exit(), Some(0));
+}
+
+#[test]
 fn quit_ends_a_running_container() {
     let mut bench = Bench::new("sleep 1000");
     bench.start();

@@ -67,7 +67,6 @@ impl<'a> Run<'a> {
         normalise::default_network(&mut draft, &selection.enabled);
         normalise::names(&mut draft, &name);
         self.check(&draft, &selection, &root);
-        self.phase_over()?;
         self.assemble(name, draft, selection, settings)
     }
 

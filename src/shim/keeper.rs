@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After the container's end without a supervisor: how long the descriptors are kept for a new one.
+/// After the container's end: how long a supervisor's `Quit` is waited for, or without one, for a new one.
 const ADOPTION: Duration = Duration::from_secs(5);
 /// How long the last words may take to reach peers that do not read.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -99,8 +99,8 @@ struct Listener {
 enum Leaving {
     /// Nobody expects anything more; at the latest then.
     Now(Instant),
-    /// A new supervisor may still come.
-    Unadopted(Instant),
+    /// A new supervisor may still come, or the one that is there may say `Quit`; not after this.
+    Expecting(Instant),
 }
 
 /// What an event came from.
@@ -164,7 +164,7 @@ impl Keeper {
             (Phase::Running(_), _) => false,
             (Phase::Waiting | Phase::Failed, None) => !supervised,
             (Phase::Held(_) | Phase::Ended(_), None) => false,
-            (_, Some(Leaving::Unadopted(latest))) => *latest <= now,
+            (_, Some(Leaving::Expecting(latest))) => *latest <= now,
             (_, Some(Leaving::Now(latest))) => {
                 *latest <= now || (self.execs.is_empty() && !self.connections.iter().any(Connection::has_waiting))
             }
@@ -210,7 +210,7 @@ impl Keeper {
         let leaving = match (&self.phase, &self.leaving) {
             // However long it takes to die.
             (Phase::Running(_), _) | (_, None) => None,
-            (_, Some(Leaving::Now(latest) | Leaving::Unadopted(latest))) => Some(*latest),
+            (_, Some(Leaving::Now(latest) | Leaving::Expecting(latest))) => Some(*latest),
         };
         let respawn = self.supervision.as_ref().and_then(|supervision| supervision.backoff.next());
         let respawn = respawn.filter(|next| *next > now);
@@ -285,7 +285,7 @@ impl Keeper {
         let Some(supervision) = &mut self.supervision else { return };
         supervision.backoff.lost(now);
         // The end was told, and this peer went without a `Quit`: it died. Somebody must see to the restart policy.
-        if matches!(self.phase, Phase::Ended(_)) && self.leaving.is_none() {
+        if matches!((&self.phase, &self.leaving), (Phase::Ended(_), Some(Leaving::Expecting(_)))) {
             if let Err(error) = respawn::attempt(&self.layout, &supervision.project) {
                 complain(&self.id, &error);
             }
@@ -364,19 +364,14 @@ impl Keeper {
             complain(&self.id, &error);
         }
         self.phase = Phase::Ended(exit.clone());
-        if matches!(self.leaving, Some(Leaving::Now(_))) {
-            self.leave();
+        match self.leaving {
+            Some(Leaving::Now(_)) => self.leave(),
+            _ => self.leaving = Some(Leaving::Expecting(Instant::now() + ADOPTION)),
         }
-        match self.supervisor {
-            Some(supervisor) => {
-                // Before it hears of the end: its next shim for this container takes the same path.
-                self.stop_listening();
-                self.send(supervisor, &Response::Exited { exit: exit.clone() }, Vec::new());
-            }
-            None if self.leaving.is_none() => {
-                self.leaving = Some(Leaving::Unadopted(Instant::now() + ADOPTION));
-            }
-            None => {}
+        if let Some(supervisor) = self.supervisor {
+            // Before it hears of the end: its next shim for this container takes the same path.
+            self.stop_listening();
+            self.send(supervisor, &Response::Exited { exit: exit.clone() }, Vec::new());
         }
         if let Some(attached) = self.attached.take() {
             self.send(attached, &Response::Exited { exit }, Vec::new());
@@ -388,7 +383,7 @@ impl Keeper {
         self.leaving = Some(Leaving::Now(Instant::now() + FAREWELL));
     }
 
-    /// A supervisor has come, so nobody is waited for any more.
+    /// A supervisor has come. When the container has ended it gets the time again for its `Quit`.
     pub(super) fn adopted(&mut self, supervisor: ConnectionId) {
         if let Some(old) = self.supervisor.replace(supervisor)
             && old != supervisor
@@ -398,11 +393,9 @@ impl Keeper {
         if let Some(supervision) = &mut self.supervision {
             supervision.backoff.connected(Instant::now());
         }
-        if matches!(self.leaving, Some(Leaving::Unadopted(_))) {
-            self.leaving = None;
-        }
         if matches!(self.phase, Phase::Ended(_)) {
             self.stop_listening();
+            self.leaving = Some(Leaving::Expecting(Instant::now() + ADOPTION));
         }
     }
 

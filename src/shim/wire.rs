@@ -15,8 +15,8 @@
 //!     | -- Quit ---------------------> |   heard: the shim leaves at once
 //!
 //! A supervisor that closes without a Quit has died: the shim starts a new one (`respawn`), unless the lock shows that one
-//! lives. Without one the shim keeps an ended container's descriptors for 5 s. Store, Signal and Quit have no answer
-//! but a possible Refused.
+//! lives. After the end it waits 5 s at most, for a Quit or for a new supervisor. Store, Signal and Quit have no answer but
+//! a possible Refused.
 //!
 //! a later supervisor                shim
 //!     | == connects to the socket ==   |
@@ -27,7 +27,6 @@
 //!     | -- Exec{spec,io} [+ 3 fds] -> |
 //!     | <- ExecStarted [+ pty master]- |
 //!     | <- ExecExited{code} ---------- |
-//!
 //!     | (SignalExec{signal} any time between the two: to that process alone)
 //!
 //! muster run                        shim (its container has `hold: true`: it answered Start with Held, and waits for this)
@@ -45,7 +44,8 @@ pub use client::{Client, ClientError};
 pub use socket::Socket;
 pub(super) use socket::encode;
 
-use crate::{runtime::spec::ExecSpec, state::records::Exit};
+pub use crate::runtime::spec::ExecSpec;
+use crate::state::records::Exit;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// No command of a test takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Stack {
     pub name: String,
@@ -195,37 +195,50 @@ impl Stack {
 
     /// What helps to understand a failure: `ps`, the end of the supervisor's log, the logs of the containers.
     pub fn diagnosis(&self) -> String {
-        let ps = self.run(&["ps", "-a"]);
-        let logs = self.run(&["logs", "-n", "20"]);
+        let say = |args: &[&str]| match run_within(&mut self.command(args), Duration::from_secs(10)) {
+            Ok(ran) => ran.stdout + &ran.stderr,
+            Err(hung) => hung,
+        };
         let supervisor = fs::read_to_string(self.ground.layout().supervisor_log(&self.name)).unwrap_or_default();
         let lines: Vec<&str> = supervisor.lines().collect();
         let end = lines[lines.len().saturating_sub(30)..].join("\n");
-        format!("--- ps\n{}{}--- logs\n{}{}--- supervisor\n{end}", ps.stdout, ps.stderr, logs.stdout, logs.stderr)
+        let (ps, logs) = (say(&["ps", "-a"]), say(&["logs", "-n", "20"]));
+        format!("--- ps\n{ps}--- logs\n{logs}--- supervisor\n{end}")
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         let trace = audit::Trace::of(self);
-        if std::thread::panicking() {
-            let down = self.run(&["down", "-v", "-t", "0", "--remove-orphans"]);
-            if down.code != 0 {
-                eprintln!("down after the failure: {}{}", down.stdout, down.stderr);
-            }
-            trace.reclaim();
+        let down =
+            run_within(&mut self.command(&["down", "-v", "-t", "0", "--remove-orphans"]), Duration::from_secs(30));
+        let (ended, left) = match &down {
+            Ok(ran) if ran.code == 0 => (String::new(), trace.left()),
+            Ok(ran) => (format!("down ended {}\n{}{}", ran.code, ran.stdout, ran.stderr), trace.left()),
+            Err(hung) => (hung.clone(), Vec::new()),
+        };
+        if ended.is_empty() && left.is_empty() {
             return;
         }
-        let down = self.run(&["down", "-v", "-t", "0", "--remove-orphans"]);
-        let left = trace.left();
-        if down.code != 0 || !left.is_empty() {
-            trace.reclaim();
-            panic!("{}: down ended {}\n{}{}\nleft: {left:#?}", self.name, down.code, down.stdout, down.stderr);
+        trace.reclaim();
+        let fault = format!("{}: {ended}\nleft: {left:#?}", self.name);
+        // A second panic while the first one unwinds would end all tests.
+        if std::thread::panicking() {
+            eprintln!("{fault}");
+        } else {
+            panic!("{fault}");
         }
     }
 }
 
 /// Runs a command to its end, within `LIMIT`.
+#[track_caller]
 pub fn run(command: &mut Command) -> Ran {
+    run_within(command, LIMIT).unwrap_or_else(|hung| panic!("{hung}"))
+}
+
+/// An error says that the command did not end, and what it had said by then.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<Ran, String> {
     // Files, not pipes: what a command leaves running could hold a pipe open.
     let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     let mut child = command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
@@ -234,14 +247,14 @@ pub fn run(command: &mut Command) -> Ran {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if begin.elapsed() > LIMIT {
+        if begin.elapsed() > limit {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{command:?} did not end within {LIMIT:?}\n{}{}", read(stdout), read(stderr));
+            return Err(format!("{command:?} did not end within {limit:?}\n{}{}", read(stdout), read(stderr)));
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    Ran { code: code(status), stdout: read(stdout), stderr: read(stderr) }
+    Ok(Ran { code: code(status), stdout: read(stdout), stderr: read(stderr) })
 }
 
 /// As a shell counts: 128 + signal.

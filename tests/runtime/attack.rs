@@ -132,10 +132,10 @@ fn keeper_killed() {
 }
 
 pub fn hold(_: &str) {
-    use std::io::Write;
+    
     let fixture = Fixture::new(&["sleep", "60"]).with(|spec| spec.process.user = "app".to_owned());
     let (running, _output) = fixture.start().unwrap();
-    writeln!(std::io::stdout(), "{}", running.pid).unwrap();
+    println!("{}", running.pid);
     fixture.finish(&running);
 }
 

@@ -140,7 +140,7 @@ fn mounts_out_of_sight() {
         assert!(places.contains(place), "{place} in {places:?}");
     }
     let own = |place: &&str| ["/proc", "/dev", "/sys"].iter().any(|top| place.starts_with(top)) || *place == "/";
-    assert!(places.iter().all(|place| own(place)), "{places:?}");
+    assert!(places.iter().all(own), "{places:?}");
     assert!(!text.contains("var\n"), "the old root is gone: {text}");
     fixture.cgroup().kill().unwrap();
     fixture.finish(&running);

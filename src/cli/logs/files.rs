@@ -26,7 +26,7 @@ fn paths(directory: &Path) -> Vec<PathBuf> {
             Some((age, directory.join(name)))
         })
         .collect();
-    numbered.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    numbered.sort_unstable_by_key(|(age, _)| std::cmp::Reverse(*age));
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 

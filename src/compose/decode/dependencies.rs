@@ -25,7 +25,7 @@ impl Decoder<'_> {
             }
             return dependencies;
         }
-        for entry in self.entries(at) {
+        for entry in self.entries_if_no_list(at) {
             let mut dependency = STARTED;
             self.section(&entry.at, FIELDS, &mut dependency);
             if entry.at.node.get("condition").is_none() && matches!(entry.at.node.kind, Kind::Mapping(_)) {

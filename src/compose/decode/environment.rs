@@ -44,7 +44,7 @@ impl Decoder<'_> {
             }
             return values;
         }
-        for entry in self.entries(at) {
+        for entry in self.entries_if_no_list(at) {
             if let Some(value) = self.loose_text(&entry.at)
                 && self.usable_key(&entry.at, entry.name, variables)
             {

@@ -8,7 +8,10 @@ use super::{
     shape::Named,
 };
 use crate::{
-    compose::{diagnostics::Span, tree::Kind},
+    compose::{
+        diagnostics::{Diagnostic, Span},
+        tree::Kind,
+    },
     model::{FileMount, FileObject, FileSource},
 };
 use std::path::{Path, PathBuf};
@@ -75,7 +78,7 @@ impl Decoder<'_> {
         let read = self.section(&named.at, OBJECT, &mut object);
         if read && !object.refused {
             self.report(
-                crate::compose::diagnostics::Diagnostic::error(format!("the {what} `{}` has no source", named.name))
+                Diagnostic::error(format!("the {what} `{}` has no source", named.name))
                     .at(named.key)
                     .help("name a `file`"),
             );

@@ -32,6 +32,10 @@ impl Decoder<'_> {
             }
             return hosts;
         }
+        let Kind::Sequence(_) = at.node.kind else {
+            self.error(at, format!("must be a list or a mapping, not {}", at.node.describe()));
+            return hosts;
+        };
         for item in self.items(at) {
             let Some(text) = self.text(&item) else { continue };
             let Some((host, address)) = text.split_once('=').or_else(|| text.split_once(':')) else {

@@ -104,7 +104,7 @@ fn check_component(component: &str) -> Result<(), &'static str> {
         return Err("an empty part of the name");
     }
     if component.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err("a repository name must be lower case:");
+        return Err("an upper-case letter (repository names have none)");
     }
     if !component.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-')) {
         return Err("a character that no name has");
@@ -164,8 +164,8 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for (bad, why) in [
-            ("Postgres:16", "a repository name must be lower case:"),
-            ("ghcr.io/X", "a repository name must be lower case:"),
+            ("Postgres:16", "an upper-case letter (repository names have none)"),
+            ("ghcr.io/X", "an upper-case letter (repository names have none)"),
             ("a:", "a bad tag"),
             ("a:-b", "a bad tag"),
             (":a", "no name"),

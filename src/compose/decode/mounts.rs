@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     compose::{
-        diagnostics::{Diagnostic, Span},
+        diagnostics::{Diagnostic, Span, did_you_mean},
         tree::Kind,
     },
     model::{Mount, MountKind, Tmpfs},
@@ -196,7 +196,7 @@ impl Decoder<'_> {
                 *propagation = Some(word.to_owned());
             }
             _ => {
-                let meant = crate::compose::diagnostics::did_you_mean(option, ["ro", "rw", "nocopy"]);
+                let meant = did_you_mean(option, ["ro", "rw", "nocopy"]);
                 let help =
                     meant.map_or("options are `ro`, `rw` and `nocopy`".into(), |o| format!("did you mean `{o}`?"));
                 self.error_with_help(at, format!("has the unknown option `{option}`"), help);
@@ -285,7 +285,10 @@ impl Decoder<'_> {
             "uid" => value.parse().ok().map(|uid| tmpfs.uid = Some(uid)),
             "gid" => value.parse().ok().map(|gid| tmpfs.gid = Some(gid)),
             "nr_inodes" | "nr_blocks" | "mpol" | "huge" => return self.later(at, format!("the option `{name}`")),
-            _ if TMPFS_FLAGS.contains(&option) => Some(tmpfs.options.push(option.to_owned())),
+            _ if TMPFS_FLAGS.contains(&option) => {
+                tmpfs.options.push(option.to_owned());
+                Some(())
+            }
             _ => None,
         };
         if read.is_none() {

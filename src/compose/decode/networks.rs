@@ -218,7 +218,7 @@ impl Decoder<'_> {
             }
             return attachments;
         }
-        for entry in self.entries(at) {
+        for entry in self.entries_if_no_list(at) {
             let mut attachment = Attachment::default();
             if !entry.at.node.is_null() {
                 self.section(&entry.at, ATTACHMENT, &mut attachment);

@@ -5,7 +5,10 @@ use super::{
     Field::{self, Read},
 };
 use crate::{
-    compose::tree::{Kind, Plain},
+    compose::{
+        diagnostics::{Diagnostic, did_you_mean},
+        tree::{Kind, Plain},
+    },
     model::Ulimit,
 };
 use std::collections::BTreeMap;
@@ -84,9 +87,10 @@ impl Decoder<'_> {
         let mut limits = BTreeMap::new();
         for entry in self.entries(at) {
             if !ULIMITS.contains(&entry.name) {
-                let meant = crate::compose::diagnostics::did_you_mean(entry.name, ULIMITS);
+                let meant = did_you_mean(entry.name, ULIMITS);
                 let help = meant.map_or("see setrlimit(2)".into(), |meant| format!("did you mean `{meant}`?"));
-                self.error_with_help(&entry.at, "is no limit that Linux has", help);
+                let finding = Diagnostic::error(format!("`{}` is no limit that Linux has", entry.at.path));
+                self.report(finding.at(entry.key).help(help));
                 continue;
             }
             if let Some(limit) = self.ulimit(&entry.at) {
@@ -149,7 +153,7 @@ impl Decoder<'_> {
         if SIGNALS.contains(&name) || realtime || number || matches!(name, "RTMIN" | "RTMAX" | "CLD") {
             return Some(text);
         }
-        let meant = crate::compose::diagnostics::did_you_mean(name, SIGNALS);
+        let meant = did_you_mean(name, SIGNALS);
         let help = meant.map_or("see signal(7)".into(), |meant| format!("did you mean `SIG{meant}`?"));
         self.error_with_help(at, format!("is no signal: \"{text}\""), help);
         None

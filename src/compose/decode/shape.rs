@@ -3,7 +3,7 @@
 use super::Decoder;
 use crate::compose::{
     diagnostics::{Diagnostic, Span, did_you_mean},
-    tree::{Kind, Node},
+    tree::{Entry, Kind, Node},
 };
 use std::rc::Rc;
 
@@ -78,11 +78,22 @@ impl Decoder<'_> {
 
     /// Entries of a mapping whose keys are names.
     pub fn entries<'t>(&mut self, at: &At<'t>) -> Vec<Named<'t>> {
+        self.entries_of(at, "a mapping")
+    }
+
+    /// The same of what could have been a list as well.
+    pub fn entries_if_no_list<'t>(&mut self, at: &At<'t>) -> Vec<Named<'t>> {
+        self.entries_of(at, "a list or a mapping")
+    }
+
+    fn entries_of<'t>(&mut self, at: &At<'t>, what: &str) -> Vec<Named<'t>> {
         let Kind::Mapping(entries) = &at.node.kind else {
-            self.error(at, format!("must be a mapping, not {}", at.node.describe()));
+            self.error(at, format!("must be {what}, not {}", at.node.describe()));
             return Vec::new();
         };
-        entries.iter().map(|(name, entry)| Named { name, key: entry.key, at: at.key(name, &entry.value) }).collect()
+        let named =
+            |(name, entry): (&'t String, &'t Entry)| Named { name, key: entry.key, at: at.key(name, &entry.value) };
+        entries.iter().map(named).collect()
     }
 
     pub fn items<'t>(&mut self, at: &At<'t>) -> Vec<At<'t>> {

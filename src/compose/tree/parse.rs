@@ -244,6 +244,10 @@ impl<'a, 'f> Reader<'a, 'f> {
         let mut weight = 0;
         for from in list {
             let Kind::Mapping(other) = &from.kind else {
+                // An unknown anchor has been told of.
+                if self.findings.iter().any(|f| f.places.first().is_some_and(|(span, _)| *span == from.span)) {
+                    continue;
+                }
                 let message = format!("`<<` takes a mapping or a list of mappings, not {}", from.describe());
                 self.findings.push(Diagnostic::error(message).at(from.span));
                 continue;

@@ -34,10 +34,10 @@ pub(super) fn fill(root: BorrowedFd<'_>, target: &Path, volume: &Path) -> Result
     if unfinished {
         tree::clear(destination.as_fd())?;
     }
-    if unfinished || is_empty(&destination)? {
-        if let Some(source) = image_directory(root, target)? {
-            copy(&source, &destination, &lock, &marker)?;
-        }
+    if (unfinished || is_empty(&destination)?)
+        && let Some(source) = image_directory(root, target)?
+    {
+        copy(&source, &destination, &lock, &marker)?;
     }
     remove(&marker)
 }
