@@ -69,6 +69,9 @@ impl Diagnostic {
     }
 }
 
+/// More are of no use to anybody.
+const MAX_SHOWN: usize = 200;
+
 /// Findings, with the texts that they point into.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
@@ -106,10 +109,16 @@ impl Diagnostics {
         })
     }
 
-    /// All findings, an empty line between two.
+    /// All findings, an empty line between two; of very many, the first ones and how many there are.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let texts: Vec<String> = self.items.iter().map(|item| self.render_one(item, &renderer)).collect();
+        let mut texts: Vec<String> =
+            self.items.iter().take(MAX_SHOWN).map(|item| self.render_one(item, &renderer)).collect();
+        if let Some(more) = self.items.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+            texts.push(
+                renderer.render(&[Group::with_title(Level::NOTE.primary_title(format!("{more} more like these")))]),
+            );
+        }
         texts.join("\n\n")
     }
 
@@ -139,12 +148,17 @@ impl Diagnostics {
         let primary = item.places.first().map(|(span, _)| *span);
         let snippet = |index: u32| {
             let source = self.sources.get(index as usize)?;
-            let annotations = item.places.iter().filter(|(span, _)| span.source == index).map(|(span, words)| {
+            let here = || item.places.iter().filter(move |(span, _)| span.source == index);
+            let ranges = here().map(|(span, _)| visible(&source.text, *span));
+            let (window, line) = window(&source.text, ranges);
+            let annotations = here().map(|(span, words)| {
                 let kind = if Some(*span) == primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let annotation = kind.span(visible(&source.text, *span));
+                let range = visible(&source.text, *span);
+                let annotation = kind.span(range.start - window.start..range.end - window.start);
                 if words.is_empty() { annotation } else { annotation.label(printable(words)) }
             });
-            Some(Snippet::source(&*source.text).path(printable(&source.name)).annotations(annotations))
+            let text = &source.text[window.clone()];
+            Some(Snippet::source(text).line_start(line).path(printable(&source.name)).annotations(annotations))
         };
         order.into_iter().filter_map(snippet).collect()
     }
@@ -158,6 +172,14 @@ fn visible(text: &str, span: Span) -> std::ops::Range<usize> {
         end = start + newline;
     }
     start..end
+}
+
+/// The lines that hold all `ranges`, and the number of the first one: rendering takes time in proportion.
+fn window(text: &str, ranges: impl Iterator<Item = std::ops::Range<usize>>) -> (std::ops::Range<usize>, usize) {
+    let whole = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
+    let start = text[..whole.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[whole.end..].find('\n').map_or(text.len(), |newline| whole.end + newline);
+    (start..end, text[..start].matches('\n').count() + 1)
 }
 
 fn floor(text: &str, at: usize) -> usize {
