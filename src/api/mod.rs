@@ -29,6 +29,9 @@ pub struct Apply {
     pub docker_config: Option<PathBuf>,
     /// Wait until services are running or healthy (`up --wait`), at most so many seconds.
     pub wait: Option<WaitFor>,
+    /// At most so many ops at a time (`--parallel`).
+    #[serde(default)]
+    pub parallel: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
     ) -> Result<Parts, Stopped> {
         let config_files = settings.inputs.iter().filter_map(|input| match input {
             Input::File(path) => Some(path.clone()),
-            Input::Stdin => None,
+            Input::Stdin | Input::Overlay(_) => None,
         });
         let config_files = config_files.collect();
         let (environment, variables) = settings.interpolator.into_parts();

@@ -38,7 +38,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Location, Severity};
 pub use options::{LoadOptions, MissingFiles};
 
 use crate::model::Project;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// What `load` makes of a set of files.
 #[derive(Debug)]
@@ -72,6 +72,29 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let (parts, warnings) = run.finish(outcome)?;
     let load::Parts { project, environment, variables } = parts;
     Ok(Loaded { project, warnings, environment, variables })
+}
+
+/// The variables of an env file, for `run --env-from-file`. A name without a value takes it from `variables`.
+///
+/// # Errors
+/// The file cannot be read, or is none.
+pub fn read_env_file(
+    path: &Path,
+    variables: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Diagnostics> {
+    let mut sources = source::Sources::new(Path::new("/"));
+    let mut findings = Vec::new();
+    let mut values = BTreeMap::new();
+    match sources.read(path) {
+        Ok((source, text)) => {
+            let mut interpolator = interpolate::Interpolator::new(variables.clone());
+            let parsed = dotenv::parse(source, &text, &mut interpolator, &mut findings);
+            values.extend(parsed.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        }
+        Err(error) => findings.push(error.diagnostic("env file", path)),
+    }
+    let findings = Diagnostics::new(findings, sources.into_texts());
+    if findings.has_errors() { Err(findings) } else { Ok(values) }
 }
 
 /// The name of the project, read from a file only where nothing else gives one.

@@ -22,6 +22,8 @@ pub struct LoadOptions {
     /// The OS environment. It wins over every env file.
     pub environment: BTreeMap<String, String>,
     pub missing_files: MissingFiles,
+    /// A last Compose document over the files: what a command line changes (`run -v`). Names it in findings.
+    pub overlay: Option<String>,
 }
 
 /// What to do when an `env_file` or the file of a secret or config is not there.

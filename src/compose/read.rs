@@ -17,6 +17,7 @@ pub fn documents(settings: &Settings, sources: &mut Sources, findings: &mut Vec<
         let (read, path) = match input {
             Input::Stdin => (sources.read_stdin(), Path::new("<stdin>")),
             Input::File(path) => (sources.read(path), path.as_path()),
+            Input::Overlay(text) => (Ok(sources.add("<command line>", text)), Path::new("<command line>")),
         };
         match read {
             Ok((source, text)) => documents.extend(of_file(source, &text, path, findings)),

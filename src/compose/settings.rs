@@ -29,6 +29,8 @@ pub enum Input {
     Stdin,
     /// Absolute.
     File(PathBuf),
+    /// The text itself.
+    Overlay(String),
 }
 
 /// The project's variables before its directory is known.
@@ -104,10 +106,11 @@ pub fn gather(
     sources: &mut Sources,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Settings> {
-    let inputs = inputs(options, &variables.interpolator, findings)?;
+    let mut inputs = inputs(options, &variables.interpolator, findings)?;
+    inputs.extend(options.overlay.clone().map(Input::Overlay));
     let first_directory = inputs.iter().find_map(|input| match input {
         Input::File(path) => path.parent().map(Path::to_owned),
-        Input::Stdin => None,
+        Input::Stdin | Input::Overlay(_) => None,
     });
     let project_dir = match &options.project_directory {
         Some(directory) => absolute(&options.cwd, directory),

@@ -1,1 +1,37 @@
-//! (layer)
+//! Images: what a name stands for, how it gets onto this host, and where its files are.
+//!
+//! ```text
+//! reference   text -> Reference                                     (pure)
+//! source      oci:, oci-archive:, docker-archive:, a registry -> Package: manifest, config, streams of layers
+//! layer       stream -> digest check -> decompress -> digest check -> files of one layer, nothing outside it
+//! store       blobs, unpacked layers and the index on disk; find, list, remove
+//! ensure      the whole way: is it here? else fetch, unpack, record
+//! ```
+//!
+//! The store is shared by all processes of the host through its files and one lock; there is no daemon. What comes
+//! from a registry or an archive is hostile until its digest matches, and its paths stay hostile after that.
+//!
+//! This folder starts no container and knows no compose file.
+
+pub mod config;
+pub mod credentials;
+pub mod digest;
+mod ensure;
+pub mod error;
+pub mod layer;
+pub mod platform;
+pub mod progress;
+pub mod reference;
+mod registry;
+mod source;
+pub mod store;
+mod tree;
+
+pub use config::ImageConfig;
+pub use credentials::Credentials;
+pub use digest::Digest;
+pub use ensure::{ensure, load};
+pub use error::ImageError;
+pub use progress::{Progress, Report};
+pub use reference::Reference;
+pub use store::{Image, Removed, Store, Swept};

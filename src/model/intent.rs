@@ -54,6 +54,8 @@ pub struct Up {
     pub timeout: Option<Duration>,
     pub renew_anon_volumes: bool,
     pub always_recreate_deps: bool,
+    /// No warning about orphans (`COMPOSE_IGNORE_ORPHANS`).
+    pub ignore_orphans: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

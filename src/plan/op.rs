@@ -86,7 +86,10 @@ pub enum Op {
         name: String,
         volumes: bool,
     },
-    /// Waits until the containers of `service` meet `condition`. Where it is not `required`, a failure is a warning.
+    /// Waits until the containers of `service` meet `condition`. Its `after` holds the starts of those
+    /// containers, and the removals of those that go.
+    /// Where it is not `required`, a failure of the condition, or of anything in its `after`, is a warning, and what
+    /// waits for this op goes on.
     AwaitCondition {
         service: String,
         condition: crate::model::Condition,

@@ -3,9 +3,25 @@
 //! Synchronous, and called only from a process with one thread, for it clones. It knows no Compose, no image and
 //! no network; namespaces that others prepared come in as descriptors.
 
+mod capability;
 pub mod cgroup;
+mod console;
+mod environment;
+mod failure;
+mod init;
+mod join;
+mod limits;
+mod mounts;
+mod program;
+mod report;
+mod root;
+mod seccomp;
 pub mod spec;
+mod start;
+mod sysctl;
+mod user;
 
+use crate::sys;
 use spec::{ExecSpec, Spec};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -27,6 +43,10 @@ pub struct Started {
     pub pidfd: OwnedFd,
     /// The pty's master with `Stdio::Tty`.
     pub console: Option<OwnedFd>,
+    /// The container's mount namespace; `None` for an exec. Keep it until the end has been told to everybody: the
+    /// kernel takes the mounts apart when the last holder goes, and with an overlay that writes the whole file system of
+    /// its upper directory to the disk first. Without a holder the container's own exit waits for that.
+    pub mounts: Option<OwnedFd>,
 }
 
 /// Why a process did not start. Nothing of it is left running, and its cgroup is removed.
@@ -59,24 +79,24 @@ impl Ended {
 /// Creates and starts a container; returns once its execve has succeeded. `net` is the namespace of
 /// `NetNamespace::Given`. The container dies with the calling thread (PR_SET_PDEATHSIG).
 pub fn start(spec: &Spec, io: Stdio, net: Option<BorrowedFd<'_>>) -> Result<Started, StartError> {
-    let _ = (spec, io, net);
-    Err(StartError { message: "start: not there yet".into(), code: 125 })
+    start::start(spec, io, net)
 }
 
 /// Starts a further process in the container whose init is `container`; it is a child of the caller.
 pub fn exec(container: BorrowedFd<'_>, spec: &Spec, exec: &ExecSpec, io: Stdio) -> Result<Started, StartError> {
-    let _ = (container, spec, exec, io);
-    Err(StartError { message: "exec: not there yet".into(), code: 125 })
+    join::exec(container, spec, exec, io)
 }
 
 /// Reaps a child; waits for its end.
-pub fn wait(pidfd: BorrowedFd<'_>) -> Result<Ended, crate::sys::Error> {
-    let _ = pidfd;
-    Err(crate::sys::Error::new("waitid", "child", crate::sys::Errno::NOSYS))
+pub fn wait(pidfd: BorrowedFd<'_>) -> sys::Result<Ended> {
+    Ok(match sys::process::wait(pidfd)? {
+        sys::process::End::Code(code) => Ended::Code(code),
+        sys::process::End::Signal(signal) => Ended::Signal(signal),
+    })
 }
 
 /// A descriptor of the running program on a read-only mount of its own, so that nothing can write to the program
 /// through `/proc/<pid>/exe` (CVE-2019-5736). Spawn the shim from `/proc/self/fd/<n>`; the descriptor is close-on-exec.
-pub fn sealed_self_exe() -> Result<OwnedFd, crate::sys::Error> {
-    Err(crate::sys::Error::new("open_tree", "/proc/self/exe", crate::sys::Errno::NOSYS))
+pub fn sealed_self_exe() -> sys::Result<OwnedFd> {
+    sys::mount::read_only_self()
 }

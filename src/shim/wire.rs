@@ -8,10 +8,15 @@
 //! supervisor                        shim
 //!     | -- Store{names} + fds ------> |   keep these: netns, dns-udp, dns-tcp, port reservations
 //!     | -- Start ------------------->  |   reads spec.json, clones the container
-//!     | <- Started{pid,..} | Failed -- |
+//!     | <- Started{pid,..} | Failed -- |   after a Failed the shim leaves when the supervisor closes
 //!     |            ...                 |
 //!     | -- Signal{..} --------------> |
-//!     | <- Exited{exit} -------------- |   exit.json is on disk by then; the shim leaves when the peer has closed
+//!     | <- Exited{exit} -------------- |   exit.json is written, the socket's path and the cgroup are gone by then
+//!     | -- Quit ---------------------> |   heard: the shim leaves at once
+//!
+//! A supervisor that closes without a Quit has died: the shim starts a new one (`respawn`), unless the lock shows that one
+//! lives. After the end it waits 5 s at most, for a Quit or for a new supervisor. Store, Signal and Quit have no answer but
+//! a possible Refused.
 //!
 //! a later supervisor                shim
 //!     | == connects to the socket ==   |
@@ -22,14 +27,25 @@
 //!     | -- Exec{spec,io} [+ 3 fds] -> |
 //!     | <- ExecStarted [+ pty master]- |
 //!     | <- ExecExited{code} ---------- |
+//!     | (SignalExec{signal} any time between the two: to that process alone)
 //!
-//! muster run                        shim (its container has `hold: true`: it waits for this)
+//! muster run                        shim (its container has `hold: true`: it answered Start with Held, and waits for this)
 //!     | -- Attach{io} [+ 3 fds] ----> |
 //!     | <- Attached [+ pty master] --- |   the container has started with these descriptors
 //!     | <- Exited{exit} -------------- |
 //! ```
+//!
+//! A connection carries one exec or one attach at a time. When it closes early the process runs on, as Docker's does.
 
-use crate::{runtime::spec::ExecSpec, state::records::Exit};
+mod client;
+mod socket;
+
+pub use client::{Client, ClientError};
+pub use socket::Socket;
+pub(super) use socket::encode;
+
+pub use crate::runtime::spec::ExecSpec;
+use crate::state::records::Exit;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -82,7 +98,7 @@ pub enum Request {
     Store {
         names: Vec<String>,
     },
-    /// Start the container.
+    /// Start the container. A held one answers `Held`, and starts with `Attach`: then the supervisor hears `Started` too.
     Start,
     /// This connection is the supervisor's from now on.
     Adopt,
@@ -95,6 +111,11 @@ pub enum Request {
         spec: ExecSpec,
         io: Io,
     },
+    /// Send a signal to the process that this connection started with `Exec`.
+    SignalExec {
+        signal: i32,
+    },
+    /// Start the container that was held, with these descriptors.
     Attach {
         io: Io,
     },
@@ -113,6 +134,8 @@ pub enum Response {
         start_time: u64,
         at: String,
     },
+    /// The shim listens, and the container waits for an `Attach`.
+    Held,
     /// The container did not come to run; the set-up's own words.
     Failed {
         error: StartFailure,

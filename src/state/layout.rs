@@ -3,11 +3,12 @@
 //! ```text
 //! <data>/images/                    the image store, an OCI image layout (see `image`)
 //! <data>/volumes/<name>/            volume.json, data/
-//! <data>/networks/<name>.json       one record a network: subnet, gateway, leases
+//! <data>/networks/<name>.json       one record a network: subnet, gateway
 //! <data>/projects/<project>/        applied.json, events.jsonl, supervisor.log
 //! <data>/containers/<id>/           record.json, spec.json, exit.json, log/, upper/, work/, hosts, hostname, resolv.conf
 //! <run>/projects/<project>/         supervisor.sock, supervisor.lock, project.lock
 //! <run>/containers/<short id>.sock  the shim's socket
+//! <run>/networks/<name>.json        the leases of a network
 //! <run>/locks/<name>                host-wide locks: images, networks, volumes
 //! ```
 
@@ -58,6 +59,12 @@ impl Layout {
     }
     pub fn network_record(&self, name: &str) -> PathBuf {
         self.networks().join(format!("{name}.json"))
+    }
+
+    /// Who holds which address. Under the run directory: a lease dies with the boot that its interface lives in, and
+    /// is written without a sync for each container that starts.
+    pub fn network_leases(&self, name: &str) -> PathBuf {
+        self.run.join("networks").join(format!("{name}.json"))
     }
 
     pub fn projects(&self) -> PathBuf {

@@ -6,6 +6,7 @@
 pub mod boot;
 pub mod layout;
 pub mod lock;
+pub mod logline;
 pub mod record;
 pub mod records;
 

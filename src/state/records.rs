@@ -1,8 +1,8 @@
 //! The records that more than one process reads.
 
-use crate::model::{ContainerId, ImageId, Protocol, Service};
+use crate::model::{ContainerId, Healthcheck, ImageId, Protocol, Service};
 use serde::{Deserialize, Serialize};
-use std::{net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 /// One container, as the supervisor knows it. Written at each change of state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,14 @@ pub struct ContainerRecord {
     /// sha256 over the parts of `applied` that only a new container can take up.
     pub config_hash: String,
     pub image_id: ImageId,
+    /// What the image says where the service says nothing.
+    #[serde(default)]
+    pub image_healthcheck: Option<Healthcheck>,
+    #[serde(default)]
+    pub image_stop_signal: Option<String>,
+    /// Digests of configs and secrets at creation, by `config:<key>` or `secret:<key>`.
+    #[serde(default)]
+    pub file_digests: BTreeMap<String, String>,
     /// Entrypoint and command together, as they run.
     pub command: Vec<String>,
     /// RFC 3339, UTC.

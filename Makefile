@@ -1,0 +1,73 @@
+# For a Debian machine with git, make and a Rust toolchain, as root. Each target installs what it lacks through apt and
+# says so; running one twice is as good as once.
+#
+#   make demo        build muster and the example's images, bring the guest book up
+#   make demo-down   take the guest book down; its entries stay (make demo-down VOLUMES=1 takes them too)
+#   make test        all tests, then a look at what is left on the machine
+#   make bench       times beside docker compose
+#   make clean       remove what was built
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+CARGO := $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
+# Without a C compiler: ring, the TLS of image pulls, has a few C files, and every binary is linked by cc.
+BUILD_PACKAGES := $(if $(shell command -v cc),,gcc libc6-dev)
+HOST := $(shell $(dir $(CARGO))rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+MUSTER := $(CURDIR)/target/$(HOST)/release/muster
+IMAGES := .cache/guestbook/images.tar
+GUESTBOOK_PORT ?= 8080
+export GUESTBOOK_PORT
+
+.PHONY: demo demo-down test bench release images clean root
+
+demo: root images release examples/guestbook/secrets/db_password
+	$(MUSTER) load -i $(IMAGES)
+	cd examples/guestbook && $(MUSTER) up -d --wait
+	@echo
+	@echo "The guest book is open: http://localhost:$(GUESTBOOK_PORT)/"
+	@echo
+	@echo "Try, in examples/guestbook (muster is $(MUSTER)):"
+	@echo "  muster ps                            what runs, and how well"
+	@echo "  muster logs -f                       what it says"
+	@echo "  muster exec db psql -U guestbook     a session with the database"
+	@echo "  muster kill -s KILL db; muster ps    crash the database and see it come back"
+	@echo "  muster plan                          what up would do now, and why"
+	@echo "  muster down                          take it all away but the entries (-v: those too)"
+
+demo-down: root release
+	cd examples/guestbook && $(MUSTER) down $(if $(VOLUMES),-v)
+
+test: root
+	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables
+	scripts/packages.sh --unpack .cache/tools docker-registry
+	tests/audit.sh take .cache/audit
+	examples/guestbook/images.sh
+	RUST_TEST_THREADS=2 $(CARGO) test --locked
+	tests/audit.sh compare .cache/audit
+
+bench: root release
+	tests/bench/peer.sh
+	tests/bench/compare.sh -m $(MUSTER) -o .cache/bench/table.md
+
+release:
+	$(if $(BUILD_PACKAGES),scripts/packages.sh $(BUILD_PACKAGES))
+	$(CARGO) build --release --locked
+
+images: root
+	scripts/packages.sh mmdebstrap mount
+	examples/guestbook/images.sh
+
+# Readable inside the containers, whose programs do not run as root; the directory keeps everybody else out.
+examples/guestbook/secrets/db_password:
+	install -d -m 700 $(@D)
+	head -c 24 /dev/urandom | base64 >$@
+	chmod 444 $@
+
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make $(MAKECMDGOALS) must run as root: containers, networks and apt need it" >&2; exit 1; }
+	@[ -x "$(CARGO)" ] || { echo "cargo is not there: install a Rust toolchain first (rustup)" >&2; exit 1; }
+
+clean:
+	rm -rf target .cache

@@ -1,0 +1,110 @@
+//! Lines redrawn in place, as many as the terminal has room for.
+
+use super::board::{Board, Line, State};
+use crate::cli::output::{Writer, duration, table};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+/// Frames of the mark in front of a line that goes on; ten a second.
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+#[derive(Debug, Default)]
+pub struct Screen {
+    /// Lines that stand on the terminal and are ours to overwrite.
+    drawn: usize,
+    first: Option<Instant>,
+}
+
+impl Screen {
+    /// Overwrites what was drawn before.
+    pub fn draw(&mut self, board: &Board, now: Instant, err: &mut Writer) -> io::Result<()> {
+        let (rows, columns) = size();
+        let first = *self.first.get_or_insert(now);
+        let frame = (now.duration_since(first).as_millis() / 100) as usize % SPINNER.len();
+        let lines = chosen(board, rows.saturating_sub(2).max(1));
+        let width = lines.iter().map(|line| line.title.chars().count()).max().unwrap_or(0);
+        let mut text = self.rewind();
+        let done = board.lines.iter().filter(|line| line.state != State::Working).count();
+        let _ = writeln!(text, "[+] Running {done}/{}", board.lines.len());
+        for line in &lines {
+            let _ = writeln!(text, "{}", draw_line(line, width, columns, frame, now, err));
+        }
+        self.drawn = lines.len() + 1;
+        err.write_all(text.as_bytes())?;
+        err.flush()
+    }
+
+    /// Takes back what was drawn, so that an ordinary line can be written.
+    pub fn clear(&mut self, err: &mut Writer) -> io::Result<()> {
+        let text = self.rewind();
+        self.drawn = 0;
+        err.write_all(text.as_bytes())
+    }
+
+    /// Cursor to the first drawn line, and everything below away (ECMA-48 CUU and ED).
+    fn rewind(&self) -> String {
+        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\r\x1b[J", self.drawn) }
+    }
+}
+
+fn draw_line(line: &Line, width: usize, columns: usize, frame: usize, now: Instant, err: &Writer) -> String {
+    let (sgr, mark) = match line.state {
+        State::Working => ("33", SPINNER[frame]),
+        State::Done(_) => ("32", "✔"),
+        State::Failed => ("31", "✘"),
+        State::Skipped => ("33", "!"),
+    };
+    let time = match line.state {
+        State::Working => Some(now.duration_since(line.began)),
+        State::Done(took) => took,
+        State::Failed | State::Skipped => None,
+    };
+    let word = line.word;
+    let body = format!("{:<width$}  {:<12}{}", line.title, word, tail(line, time));
+    // What would wrap could not be overwritten.
+    let body = table::ellipsis(body.trim_end(), columns.saturating_sub(4).max(10));
+    let painted = body.replacen(word, &err.paint(sgr, word), 1);
+    format!(" {} {}", err.paint(sgr, mark), if body.matches(word).count() == 1 { painted } else { body })
+}
+
+fn tail(line: &Line, time: Option<Duration>) -> String {
+    let mut text = time.map_or_else(String::new, |time| format!("{:>6.1}s", time.as_secs_f64()));
+    match line.bytes {
+        Some((current, Some(total))) => {
+            let _ = write!(text, "  {}/{}", duration::size(current), duration::size(total));
+        }
+        Some((current, None)) => {
+            let _ = write!(text, "  {}", duration::size(current));
+        }
+        None => {}
+    }
+    if let Some(detail) = &line.detail {
+        let _ = write!(text, "  {detail}");
+    }
+    text
+}
+
+/// All lines where there is room; otherwise those that go on or failed come before those that are done.
+fn chosen(board: &Board, room: usize) -> Vec<&Line> {
+    let lines: Vec<&Line> = board.lines.iter().collect();
+    if lines.len() <= room {
+        return lines;
+    }
+    let is_done = |line: &Line| matches!(line.state, State::Done(_));
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    order.sort_by_key(|index| (is_done(lines[*index]), *index));
+    order.truncate(room);
+    order.sort_unstable();
+    order.into_iter().map(|index| lines[index]).collect()
+}
+
+/// Rows and columns of the terminal at standard error.
+fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(rustix::stdio::stderr()) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row.into(), size.ws_col.into()),
+        _ => (24, 80),
+    }
+}

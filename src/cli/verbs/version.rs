@@ -1,0 +1,36 @@
+//! `muster version`
+
+use crate::cli::{
+    context::Context,
+    exit::{Code, Outcome},
+};
+use std::io::Write;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Show the version information
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Form,
+    /// Show only the version number
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    #[default]
+    Pretty,
+    Json,
+}
+
+pub fn run(args: Args, cx: &mut Context) -> Outcome {
+    match (args.short, args.format) {
+        (true, _) => writeln!(cx.out, "{VERSION}")?,
+        (false, Form::Pretty) => writeln!(cx.out, "muster version {VERSION}")?,
+        (false, Form::Json) => writeln!(cx.out, "{}", serde_json::json!({ "version": VERSION }))?,
+    }
+    Ok(Code::SUCCESS)
+}

@@ -1,0 +1,357 @@
+//! The whole way of an image onto this host: look, resolve, take in the layers in parallel, commit, list.
+//!
+//! Threads do what blocks (hashing, unpacking, files); the network part runs on tokio. Dropping the future ends the
+//! work: the threads see their streams end, throw away what they have, and the last one removes the session.
+
+use super::{
+    credentials::Credentials,
+    digest::{Digest, chain_ids},
+    error::{ImageError, Result},
+    layer::{self, Expected, Intaken, LayerError, Unpacked},
+    progress::{Progress, Report},
+    reference::{Name, Reference},
+    registry::{self, Registry},
+    source::{
+        self, From, Package, Part,
+        manifest::{self, Blob},
+    },
+    store::{Image, NewBlob, NewImage, NewLayer, Session, Store},
+    tree,
+};
+use crate::{
+    model::PullPolicy,
+    state::{Layout, Lock},
+};
+use futures_util::{StreamExt, stream};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::spawn_blocking;
+
+/// Layers at once. More connections to one registry gain nothing, and each has buffers.
+const PARALLEL: usize = 4;
+/// Bytes between two reports about one layer.
+const REPORT_EVERY: u64 = 512 << 10;
+
+/// The image, fetched or imported when the policy asks for it.
+///
+/// A transport (`oci:` and its like) is read again when its file has changed, whatever the policy: nothing is pulled.
+pub async fn ensure(
+    store: &Store,
+    reference: &Reference,
+    policy: PullPolicy,
+    credentials: &Credentials,
+    report: Report,
+) -> Result<Image> {
+    let here = store.find(reference)?;
+    let (name, here) = match (reference, here) {
+        (Reference::Registry(name), here) => (name, here),
+        (_, Some(image)) => return Ok(image),
+        (Reference::Rootfs(dir), None) => {
+            let reason = "no such directory".to_owned();
+            return Err(ImageError::Source { image: reference.to_string(), path: dir.clone(), reason });
+        }
+        (Reference::Id(_), None) => return Err(ImageError::NoSuchImage(reference.to_string())),
+        (_, None) => return import(store, reference, report).await,
+    };
+    match (policy, here) {
+        (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
+        (PullPolicy::Never, None) => Err(ImageError::NotLocal { image: reference.familiar() }),
+        (PullPolicy::Missing, None) => {
+            let _turn = turn(store, reference).await?;
+            // Whoever was before us may have brought it.
+            match store.find(reference)? {
+                Some(image) => Ok(image),
+                None => pull(store, reference, name, None, credentials, report).await,
+            }
+        }
+        (PullPolicy::Always, here) => {
+            let _turn = turn(store, reference).await?;
+            pull(store, reference, name, here, credentials, report).await
+        }
+    }
+}
+
+/// Takes in every image of an archive (`docker save`, or a tar of an OCI layout), plain or compressed, from a file or
+/// a pipe. `path` is for messages. One `Image` per name; an image without a name has its id.
+pub async fn load(store: &Store, archive: File, path: &Path, report: Report) -> Result<Vec<Image>> {
+    let session = begin(store, &path.display().to_string()).await?;
+    let (spool, path) = (session.fresh("spool"), path.to_owned());
+    let label = path.display().to_string();
+    let packages = blocking(&label, move || source::open_all(archive, &path, &spool)).await?;
+    let mut images = Vec::new();
+    for package in packages {
+        let names = package.names.clone();
+        let id = take_in(store, &session, package, None, &report).await?;
+        let names = if names.is_empty() { vec![Reference::Id(id)] } else { names };
+        for name in names {
+            images.extend(store.find(&name)?);
+        }
+    }
+    Ok(images)
+}
+
+/// One process at a time fetches one reference; the others then find it.
+async fn turn(store: &Store, reference: &Reference) -> Result<Lock> {
+    let path = pull_lock(store.layout(), reference);
+    blocking(&reference.familiar(), move || Lock::acquire(&path).map_err(ImageError::store("lock", &path))).await
+}
+
+fn pull_lock(layout: &Layout, reference: &Reference) -> PathBuf {
+    layout.host_lock(&format!("pull-{}", Digest::of(reference.to_string().as_bytes()).short()))
+}
+
+async fn import(store: &Store, reference: &Reference, report: Report) -> Result<Image> {
+    let image = reference.to_string();
+    let _turn = turn(store, reference).await?;
+    if let Some(image) = store.find(reference)? {
+        return Ok(image);
+    }
+    let session = begin(store, &image).await?;
+    let (spool, wanted) = (session.fresh("spool"), reference.clone());
+    let package = blocking(&image, move || source::open(&wanted, &spool)).await?;
+    take_in(store, &session, package, None, &report).await?;
+    found(store, reference)
+}
+
+async fn pull(
+    store: &Store,
+    reference: &Reference,
+    name: &Name,
+    here: Option<Image>,
+    credentials: &Credentials,
+    report: Report,
+) -> Result<Image> {
+    let registry = Registry::open(name, credentials, report.clone())?;
+    if let Some(image) = here
+        && let Some(digest) = registry.head().await?
+        && image.repo_digests.contains(&name.at(digest).to_string())
+    {
+        return Ok(image);
+    }
+    let session = begin(store, &name.familiar()).await?;
+    let package = registry.resolve().await?;
+    take_in(store, &session, package, Some(registry), &report).await?;
+    found(store, reference)
+}
+
+fn found(store: &Store, reference: &Reference) -> Result<Image> {
+    let image = reference.familiar();
+    let reason = "it was removed, or its file changed, while it was being taken in".to_owned();
+    store.find(reference)?.ok_or(ImageError::Abandoned { image, reason })
+}
+
+async fn begin(store: &Store, image: &str) -> Result<Arc<Session>> {
+    let store = store.clone();
+    blocking(image, move || store.begin()).await.map(Arc::new)
+}
+
+/// From a package to a listed image.
+async fn take_in(
+    store: &Store,
+    session: &Arc<Session>,
+    package: Package,
+    registry: Option<Arc<Registry>>,
+    report: &Report,
+) -> Result<Digest> {
+    let image = package.image.clone();
+    let chain = chain_ids(&package.diff_ids);
+    let bytes = package.layers.iter().filter_map(|part| part.size).sum();
+    report(Progress::Started { layers: chain.len(), bytes });
+    let (taken, failure) = take_layers(store, session, &package, &chain, registry, report).await;
+
+    let (store, session) = (store.clone(), session.clone());
+    blocking(&image, move || {
+        let (mut blobs, layers) = sort_out(&chain, &taken);
+        if let Some(failure) = failure {
+            // What is whole is kept, so that the next attempt has less to do.
+            store.commit(&session, &blobs, &layers)?;
+            return Err(failure);
+        }
+        let new = documents(&session, &package, &taken, &mut blobs)?;
+        store.ensure_empty_layer()?;
+        store.commit(&session, &blobs, &layers)?;
+        let size = store.unpacked_size(&chain);
+        let new = NewImage { size, ..new };
+        store.publish(&new)?;
+        Ok(new.id)
+    })
+    .await
+}
+
+/// What became of one layer.
+struct Taken {
+    index: usize,
+    blob: Blob,
+    /// The copy in the session; `None` where the store has the blob.
+    fresh_blob: Option<PathBuf>,
+    /// The files in the session; `None` where the store has the layer.
+    fresh_layer: Option<(PathBuf, Unpacked)>,
+}
+
+/// All layers, several at once. Ends with the first failure; gives what was finished by then.
+async fn take_layers(
+    store: &Store,
+    session: &Arc<Session>,
+    package: &Package,
+    chain: &[Digest],
+    registry: Option<Arc<Registry>>,
+    report: &Report,
+) -> (Vec<Taken>, Option<ImageError>) {
+    let jobs: Vec<_> = package
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(index, part)| Job {
+            index,
+            image: package.image.clone(),
+            part: part.clone(),
+            diff_id: package.diff_ids[index],
+            dir: (!store.has_layer(&chain[index])).then(|| session.fresh("layer")),
+            blob: part.digest.is_none_or(|digest| !store.has_blob(&digest)).then(|| session.fresh("blob")),
+            _session: session.clone(),
+            registry: registry.clone(),
+            report: report.clone(),
+        })
+        .collect();
+    let mut running = stream::iter(jobs).map(Job::run).buffer_unordered(PARALLEL);
+    let mut taken = Vec::new();
+    while let Some(result) = running.next().await {
+        match result {
+            Ok(layer) => taken.push(layer),
+            Err(failure) => {
+                taken.sort_by_key(|layer| layer.index);
+                return (taken, Some(failure));
+            }
+        }
+    }
+    taken.sort_by_key(|layer| layer.index);
+    (taken, None)
+}
+
+struct Job {
+    index: usize,
+    image: String,
+    part: Part,
+    diff_id: Digest,
+    /// Where to put the files and the copy, when the store lacks them.
+    dir: Option<PathBuf>,
+    blob: Option<PathBuf>,
+    /// Keeps the two paths alive.
+    _session: Arc<Session>,
+    registry: Option<Arc<Registry>>,
+    report: Report,
+}
+
+impl Job {
+    async fn run(self) -> Result<Taken> {
+        // What people see: the blob's name where it has one.
+        let label = self.part.digest.unwrap_or(self.diff_id);
+        let (report, index) = (self.report.clone(), self.index);
+        if let (Some(digest), None, None) = (self.part.digest, &self.dir, &self.blob) {
+            report(Progress::Exists { layer: label });
+            let blob = Blob { digest, size: self.part.size.unwrap_or(0), media_type: self.part.media_type };
+            return Ok(Taken { index, blob, fresh_blob: None, fresh_layer: None });
+        }
+        let (fresh_blob, dir, media_type) = (self.blob.clone(), self.dir.clone(), self.part.media_type.clone());
+        let intaken = match (self.part.from.clone(), self.registry.clone()) {
+            (From::File(window), _) => {
+                let image = self.image.clone();
+                blocking(&image, move || self.read(window, label)).await?
+            }
+            (From::Registry, Some(registry)) => {
+                let (reader, work) = registry::fetch(registry, label);
+                let image = self.image.clone();
+                let reading = blocking(&image, move || self.read(reader, label));
+                let (fetched, read) = futures_util::join!(work, reading);
+                // When the download failed, that is why the reading did.
+                fetched?;
+                read?
+            }
+            (From::Registry, None) => {
+                let reason = "a layer without a source".to_owned();
+                return Err(ImageError::Abandoned { image: self.image, reason });
+            }
+        };
+        report(Progress::Unpacked { layer: label });
+        let blob = Blob { digest: intaken.digest, size: intaken.size, media_type };
+        Ok(Taken { index, blob, fresh_blob, fresh_layer: dir.map(|dir| (dir, intaken.unpacked)) })
+    }
+
+    /// Blocks until the layer is read, verified and unpacked.
+    fn read(self, source: impl Read, label: Digest) -> Result<Intaken> {
+        let new_file = |path: &PathBuf| File::create_new(path).map_err(ImageError::store("write", path));
+        let blob = self.blob.as_ref().map(new_file).transpose()?;
+        if let Some(dir) = &self.dir {
+            tree::make_top(dir).map_err(ImageError::store("make", dir))?;
+        }
+        let expected = Expected { digest: self.part.digest, size: self.part.size, diff_id: self.diff_id };
+        let (mut bytes, mut told) = (0, 0);
+        let mut arrived = |count: u64| {
+            bytes += count;
+            if count == 0 || bytes - told >= REPORT_EVERY {
+                told = bytes;
+                (self.report)(Progress::Fetched { layer: label, bytes, total: self.part.size.unwrap_or(0) });
+            }
+        };
+        layer::intake(source, expected, blob, self.dir.as_deref(), &mut arrived).map_err(|error| match error {
+            LayerError::BlobDigest { expected, actual } => {
+                let (image, what) = (self.image.clone(), "a layer of it".to_owned());
+                ImageError::DigestMismatch { image, what, expected, actual }
+            }
+            source => ImageError::Layer { image: self.image.clone(), layer: label.short(), source },
+        })
+    }
+}
+
+/// What of the session goes into the store: all blobs, and the layers up to the first that lacks, since a layer is
+/// completed from those below.
+fn sort_out(chain: &[Digest], taken: &[Taken]) -> (Vec<NewBlob>, Vec<NewLayer>) {
+    let blobs = taken
+        .iter()
+        .filter_map(|layer| Some(NewBlob { digest: layer.blob.digest, file: layer.fresh_blob.clone()? }))
+        .collect();
+    let whole = taken.iter().enumerate().take_while(|(position, layer)| *position == layer.index);
+    let layers = whole.filter_map(|(index, layer)| {
+        let (dir, unpacked) = layer.fresh_layer.clone()?;
+        let below = chain[..index].iter().rev().copied().collect();
+        Some(NewLayer { chain_id: chain[index], below, dir, unpacked })
+    });
+    (blobs, layers.collect())
+}
+
+/// Writes configuration and manifest into the session, and says what is to be listed.
+fn documents(session: &Session, package: &Package, taken: &[Taken], blobs: &mut Vec<NewBlob>) -> Result<NewImage> {
+    let mut add = |bytes: &[u8]| -> Result<Digest> {
+        let (digest, file) = (Digest::of(bytes), session.fresh("document"));
+        std::fs::write(&file, bytes).map_err(ImageError::store("write", &file))?;
+        blobs.push(NewBlob { digest, file });
+        Ok(digest)
+    };
+    let id = add(&package.config)?;
+    let config = Blob { digest: id, size: package.config.len() as u64, media_type: manifest::OCI_CONFIG.to_owned() };
+    let (bytes, media_type) = package.manifest.clone().unwrap_or_else(|| {
+        let layers: Vec<Blob> = taken.iter().map(|layer| layer.blob.clone()).collect();
+        (manifest::build(&config, &layers), manifest::OCI_MANIFEST.to_owned())
+    });
+    let manifest = add(&bytes)?;
+    Ok(NewImage {
+        names: package.names.clone(),
+        id,
+        manifest,
+        manifest_type: media_type,
+        manifest_size: bytes.len() as u64,
+        size: 0,
+        repo_digest: package.repo_digest.clone(),
+    })
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(image: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| ImageError::Abandoned { image: image.to_owned(), reason: error.to_string() })?
+}

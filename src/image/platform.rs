@@ -1,0 +1,123 @@
+//! Which of an image's builds fits this machine. The rules are containerd's (`platforms` package).
+
+use oci_spec::image::{Descriptor, Platform};
+
+/// Operating system, architecture and variant in the words of the image specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    architecture: &'static str,
+    variant: &'static str,
+}
+
+/// What this machine runs, best first.
+pub fn host() -> Vec<Target> {
+    targets(std::env::consts::ARCH)
+}
+
+/// `linux/amd64`
+pub fn host_name() -> String {
+    host().first().map_or_else(|| format!("linux/{}", std::env::consts::ARCH), Target::name)
+}
+
+fn targets(machine: &str) -> Vec<Target> {
+    let list: &[(&str, &str)] = match machine {
+        // The higher levels of x86-64 may need instructions that this processor lacks.
+        "x86_64" => &[("amd64", ""), ("amd64", "v1"), ("386", "")],
+        "x86" => &[("386", "")],
+        // An arm64 processor usually runs 32-bit programs as well.
+        "aarch64" => &[("arm64", ""), ("arm64", "v8"), ("arm", "v8"), ("arm", "v7"), ("arm", "v6"), ("arm", "v5")],
+        // `arm` alone means v7.
+        "arm" => &[("arm", "v7"), ("arm", ""), ("arm", "v6"), ("arm", "v5")],
+        "riscv64" => &[("riscv64", "")],
+        "powerpc64" => &[("ppc64le", "")],
+        "s390x" => &[("s390x", "")],
+        "loongarch64" => &[("loong64", "")],
+        _ => &[],
+    };
+    list.iter().map(|&(architecture, variant)| Target { architecture, variant }).collect()
+}
+
+impl Target {
+    fn name(&self) -> String {
+        let variant = if self.variant.is_empty() { String::new() } else { format!("/{}", self.variant) };
+        format!("linux/{}{variant}", self.architecture)
+    }
+
+    fn fits(&self, platform: &Platform) -> bool {
+        platform.os().to_string() == "linux"
+            && platform.architecture().to_string() == self.architecture
+            && platform.variant().as_deref().unwrap_or_default() == self.variant
+    }
+}
+
+/// The entry of an index that this machine runs best.
+pub fn choose<'a>(entries: &'a [Descriptor], targets: &[Target]) -> Option<&'a Descriptor> {
+    targets.iter().find_map(|target| {
+        entries.iter().find(|entry| entry.platform().as_ref().is_some_and(|platform| target.fits(platform)))
+    })
+}
+
+/// For an error: what an index has. Attestations stand in it as `unknown/unknown`.
+pub fn names(entries: &[Descriptor]) -> String {
+    let mut names: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| entry.platform().as_ref())
+        .map(|platform| {
+            let variant = platform.variant().as_ref().map(|variant| format!("/{variant}")).unwrap_or_default();
+            format!("{}/{}{variant}", platform.os(), platform.architecture())
+        })
+        .filter(|name| name != "unknown/unknown")
+        .collect();
+    names.dedup();
+    if names.is_empty() { "no platform at all".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(platforms: &[&str]) -> Vec<Descriptor> {
+        platforms
+            .iter()
+            .enumerate()
+            .map(|(n, name)| {
+                let mut parts = name.split('/');
+                let (os, architecture, variant) = (parts.next(), parts.next(), parts.next());
+                serde_json::from_value(serde_json::json!({
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": n,
+                    "digest": super::super::Digest::of(name.as_bytes()).to_string(),
+                    "platform": {"os": os, "architecture": architecture, "variant": variant},
+                }))
+                .unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_machine_takes_the_build_that_it_runs_best() {
+        let all = [
+            "windows/amd64",
+            "unknown/unknown",
+            "linux/amd64/v3",
+            "linux/arm/v5",
+            "linux/arm/v6",
+            "linux/arm/v7",
+            "linux/arm64/v8",
+            "linux/386",
+            "linux/amd64",
+            "linux/s390x",
+        ];
+        let entries = index(&all);
+        let choice = |machine| choose(&entries, &targets(machine)).map(|entry| all[entry.size() as usize]);
+        assert_eq!(choice("x86_64"), Some("linux/amd64"));
+        assert_eq!(choice("aarch64"), Some("linux/arm64/v8"));
+        assert_eq!(choice("arm"), Some("linux/arm/v7"));
+        assert_eq!(choice("x86"), Some("linux/386"));
+        assert_eq!(choice("s390x"), Some("linux/s390x"));
+        assert_eq!(choice("riscv64"), None);
+        let old = index(&["linux/arm/v5", "linux/arm/v6"]);
+        assert_eq!(choose(&old, &targets("arm")).map(Descriptor::size), Some(1));
+        assert_eq!(choose(&index(&["linux/amd64/v3"]), &targets("x86_64")), None);
+        assert_eq!(names(&entries[..4]), "windows/amd64, linux/amd64/v3, linux/arm/v5");
+    }
+}

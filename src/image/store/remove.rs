@@ -1,0 +1,168 @@
+//! Taking images away: names first, then what no name leads to.
+
+use super::{
+    Session, Store,
+    index::{Entry, Index},
+};
+use crate::{
+    image::{
+        config::Document,
+        digest::chain_ids,
+        error::{ImageError, Result},
+        reference::Reference,
+        source::manifest,
+    },
+    model::ids::ImageId,
+};
+use std::{collections::HashSet, fs, io, path::Path};
+
+/// Who uses an image, in words for a person (`container web-1`); `None` when nobody does.
+pub type InUse<'a> = &'a dyn Fn(&ImageId) -> Option<String>;
+
+/// What `remove` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Names that are gone, as people write them.
+    pub untagged: Vec<String>,
+    /// The image, when that was its last name.
+    pub deleted: Option<ImageId>,
+}
+
+/// What `gc` took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub images: usize,
+    pub blobs: usize,
+    pub layers: usize,
+    /// Of the blobs.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// As `docker rmi`: a name is taken off the image, and with its last name the image goes, unless it is in use. An
+    /// id stands for all names, if they are of one repository.
+    pub fn remove(&self, reference: &Reference, in_use: InUse<'_>) -> Result<Removed> {
+        let guard = self.lock()?;
+        let mut index = Index::read(&self.index_path())?;
+        let entry = index.find(reference).cloned().ok_or_else(|| ImageError::NoSuchImage(reference.familiar()))?;
+        let id = ImageId::new(entry.id.to_string());
+        let doomed = match reference {
+            Reference::Id(_) => all_names(&index, &entry)?,
+            _ => entry.name.clone().into_iter().collect(),
+        };
+        let last =
+            !index.entries.iter().any(|e| e.id == entry.id && e.name.as_ref().is_some_and(|n| !doomed.contains(n)));
+        if last && let Some(user) = in_use(&id) {
+            return Err(ImageError::InUse { image: reference.familiar(), user });
+        }
+        index.entries.retain(|e| e.id != entry.id || e.name.as_ref().is_some_and(|name| !doomed.contains(name)));
+        index.write(&self.index_path())?;
+        let trash = self.sweep(&index, &mut Swept::default())?;
+        drop(guard);
+        drop(trash);
+        let untagged = doomed.iter().map(Reference::familiar).collect();
+        Ok(Removed { untagged, deleted: last.then_some(id) })
+    }
+
+    /// Drops images without a name that nobody uses, and every blob and layer that no image needs.
+    pub fn gc(&self, in_use: InUse<'_>) -> Result<Swept> {
+        let guard = self.lock()?;
+        let mut swept = Swept::default();
+        let mut index = Index::read(&self.index_path())?;
+        let before = index.entries.len();
+        index.entries.retain(|e| e.name.is_some() || in_use(&ImageId::new(e.id.to_string())).is_some());
+        swept.images = before - index.entries.len();
+        if swept.images > 0 {
+            index.write(&self.index_path())?;
+        }
+        let trash = self.sweep(&index, &mut swept)?;
+        drop(guard);
+        drop(trash);
+        Ok(swept)
+    }
+
+    /// Moves what the index does not need into a session, whose end deletes it after the lock is given back. Does
+    /// nothing while a pull is at work: it may count on what it found. The caller holds the store's lock.
+    fn sweep(&self, index: &Index, swept: &mut Swept) -> Result<Option<Session>> {
+        if self.busy()? {
+            return Ok(None);
+        }
+        let Some((blobs, layers)) = self.needed(index)? else { return Ok(None) };
+        let trash = self.new_session()?;
+        swept.blobs = move_others(&self.blobs(), &blobs, &trash, "blob", &mut swept.bytes)?;
+        swept.layers = move_others(&self.layers(), &layers, &trash, "layer", &mut 0)?;
+        Ok(Some(trash))
+    }
+
+    /// File names to keep. `None` when a document cannot be read: then nobody knows what it needs.
+    fn needed(&self, index: &Index) -> Result<Option<(HashSet<String>, HashSet<String>)>> {
+        let (mut blobs, mut layers) = (HashSet::new(), HashSet::from(["empty".to_owned()]));
+        for entry in &index.entries {
+            blobs.extend([entry.id.hex(), entry.manifest.hex()]);
+            // One that is missing needs nothing any more; a damaged one might.
+            match self.read_blob(&entry.manifest) {
+                Ok(Some(bytes)) => match manifest::Manifest::parse(&bytes) {
+                    Ok(manifest) => blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex())),
+                    Err(_) => return Ok(None),
+                },
+                Ok(None) => {}
+                Err(ImageError::Damaged { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            match self.read_blob(&entry.id) {
+                Ok(Some(bytes)) => match Document::parse(&bytes).map(|document| document.diff_ids()) {
+                    Ok(Ok(diff_ids)) => {
+                        layers.extend(
+                            chain_ids(&diff_ids).iter().flat_map(|id| [id.hex(), format!("{}.size", id.hex())]),
+                        );
+                    }
+                    _ => return Ok(None),
+                },
+                Ok(None) => {}
+                Err(ImageError::Damaged { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some((blobs, layers)))
+    }
+}
+
+fn all_names(index: &Index, entry: &Entry) -> Result<Vec<Reference>> {
+    let names: Vec<Reference> =
+        index.entries.iter().filter(|e| e.id == entry.id).filter_map(|e| e.name.clone()).collect();
+    let repository = |name: &Reference| match name {
+        Reference::Registry(name) => name.familiar_repository(),
+        other => other.to_string(),
+    };
+    if names.windows(2).any(|pair| repository(&pair[0]) != repository(&pair[1])) {
+        let names = names.iter().map(Reference::familiar).collect::<Vec<_>>().join(", ");
+        return Err(ImageError::SeveralNames { image: entry.id.short(), names });
+    }
+    Ok(names)
+}
+
+fn move_others(
+    directory: &Path,
+    keep: &HashSet<String>,
+    trash: &Session,
+    kind: &str,
+    bytes: &mut u64,
+) -> Result<usize> {
+    let mut moved = 0;
+    let entries = fs::read_dir(directory).map_err(ImageError::store("read", directory))?;
+    for entry in entries {
+        let entry = entry.map_err(ImageError::store("read", directory))?;
+        if entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
+            continue;
+        }
+        let path = entry.path();
+        *bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+        match fs::rename(&path, trash.fresh(kind)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(ImageError::store("remove", &path)(error));
+            }
+            _ => moved += 1,
+        }
+    }
+    Ok(moved)
+}

@@ -1,0 +1,149 @@
+//! Work in progress: a directory under `tmp`, locked by the process that works in it.
+//!
+//! While a session is alive nothing is swept from the store, so what a pull found there stays there. The lock dies
+//! with its process; the next session removes what is left.
+
+use super::Store;
+use crate::{
+    image::{
+        error::{ImageError, Result},
+        tree,
+    },
+    state::Lock,
+};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+const LOCK: &str = "lock";
+
+#[derive(Debug)]
+pub(in crate::image) struct Session {
+    dir: PathBuf,
+    given: AtomicU64,
+    _lock: Lock,
+}
+
+impl Store {
+    pub(in crate::image) fn begin(&self) -> Result<Session> {
+        let guard = self.lock()?;
+        let abandoned = self.abandoned()?;
+        let session = self.new_session()?;
+        drop(guard);
+        for (dir, _lock) in &abandoned {
+            // Its owner may be at the same task; what stays is for the next session.
+            let _ = tree::remove(dir);
+        }
+        Ok(session)
+    }
+
+    /// The caller holds the store's lock.
+    pub(super) fn new_session(&self) -> Result<Session> {
+        let parent = self.sessions();
+        let dir = tempfile::Builder::new()
+            .prefix("session-")
+            .tempdir_in(&parent)
+            .map_err(ImageError::store("work in", &parent))?
+            .keep();
+        let lock = Lock::acquire(&dir.join(LOCK)).map_err(ImageError::store("lock", &dir))?;
+        Ok(Session { dir, given: AtomicU64::new(0), _lock: lock })
+    }
+
+    /// Sessions whose process is gone, taken over. The caller holds the store's lock.
+    fn abandoned(&self) -> Result<Vec<(PathBuf, Option<File>)>> {
+        let mut abandoned = Vec::new();
+        for dir in self.session_dirs()? {
+            if let Owner::Gone(lock) = owner(&dir)? {
+                abandoned.push((dir, lock));
+            }
+        }
+        Ok(abandoned)
+    }
+
+    /// Whether some process is at work. The caller holds the store's lock.
+    pub(super) fn busy(&self) -> Result<bool> {
+        for dir in self.session_dirs()? {
+            if matches!(owner(&dir)?, Owner::Alive) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn session_dirs(&self) -> Result<Vec<PathBuf>> {
+        let parent = self.sessions();
+        let entries = fs::read_dir(&parent).map_err(ImageError::store("read", &parent))?;
+        entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<_>>()
+            .map_err(ImageError::store("read", &parent))
+    }
+}
+
+enum Owner {
+    Alive,
+    /// With the lock, which keeps the directory ours while it is removed.
+    Gone(Option<File>),
+}
+
+/// Makes no lock file where there is none: a session gets its own under the store's lock, and loses it when it ends.
+fn owner(dir: &Path) -> Result<Owner> {
+    let wrong = ImageError::store("lock", dir);
+    match File::open(dir.join(LOCK)) {
+        Err(error) if super::missing(&error) => Ok(Owner::Gone(None)),
+        Err(error) => Err(wrong(error)),
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Owner::Gone(Some(file))),
+            Err(TryLockError::WouldBlock) => Ok(Owner::Alive),
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        },
+    }
+}
+
+impl Session {
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A path that nothing has yet.
+    pub fn fresh(&self, kind: &str) -> PathBuf {
+        self.dir.join(format!("{kind}-{}", self.given.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Session {
+    /// What fails here is removed by the next session.
+    fn drop(&mut self) {
+        let _ = tree::remove(&self.dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Layout;
+
+    #[test]
+    fn what_a_dead_process_left_is_removed_and_what_a_living_one_has_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Layout::new(dir.path().join("data"), dir.path().join("run"))).unwrap();
+        let left = store.sessions().join("session-dead");
+        fs::create_dir_all(left.join("layer-0/usr/bin")).unwrap();
+        fs::write(left.join("layer-0/usr/bin/x"), "half").unwrap();
+        let living = store.begin().unwrap();
+        assert!(!left.exists());
+        let blob = living.fresh("blob");
+        assert_ne!(living.fresh("blob"), blob);
+        fs::write(&blob, "half").unwrap();
+        let other = store.begin().unwrap();
+        assert!(blob.exists());
+        assert!(store.busy().unwrap());
+        drop(living);
+        drop(other);
+        assert!(!store.busy().unwrap());
+        assert_eq!(store.session_dirs().unwrap().len(), 0);
+    }
+}

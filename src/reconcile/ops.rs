@@ -1,0 +1,229 @@
+//! One function for each kind of op.
+
+use super::{
+    Hands,
+    container::{self, Inheritance, Order, random},
+    execute::{Context, superseded},
+    failure,
+    owner::{Of, Until, Which},
+    remove, report,
+};
+use crate::{
+    api::{Failure, Progress},
+    image::{self, Credentials, Reference},
+    model::{Condition, ContainerId, NetworkId, Project, PullPolicy, ids, intent::Intent},
+    network::NetworkSpec,
+    plan::{Op, OpId, Slot},
+    state::records::ContainerRecord,
+    volume::VolumeSpec,
+};
+use std::sync::Arc;
+
+/// What is worth saying besides that it is done.
+type Detail = Option<String>;
+
+pub async fn carry_out(id: OpId, op: &Op, context: &Context<'_>) -> Result<Detail, Failure> {
+    match op {
+        Op::PullImage { image, policy } => pull(id, image, *policy, context).await,
+        Op::CreateNetwork { key } => create_network(key, context).await,
+        Op::RemoveNetwork { name } => remove_network(name, context).await,
+        Op::CreateVolume { key } => create_volume(key, context),
+        Op::RemoveVolume { name } => remove_volume(name, context).await,
+        Op::RemoveImage { image } => remove_image(image, context),
+        Op::CreateContainer { slot, name, oneoff, replaces } => {
+            create_container(slot, name, *oneoff, replaces.as_ref(), context).await
+        }
+        Op::StartContainer { slot, name, id } => start_container(slot, name, id.as_ref(), context).await,
+        Op::StopContainer { id, timeout, .. } => context.owner.stop(id.clone(), *timeout).await.map(|()| None),
+        Op::KillContainer { id, signal, .. } => context.owner.kill(id.clone(), *signal).await.map(|()| None),
+        Op::RemoveContainer { id, volumes, .. } => remove_container(id, *volumes, context).await,
+        Op::AwaitCondition { service, condition, .. } => await_condition(service, *condition, context).await,
+    }
+}
+
+fn project<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Project>, Failure> {
+    context.project.as_ref().ok_or_else(|| failure("there is no model to create anything from"))
+}
+
+async fn pull(id: OpId, image: &str, policy: PullPolicy, context: &Context<'_>) -> Result<Detail, Failure> {
+    let reference = Reference::parse(image).map_err(failure)?;
+    let credentials = Credentials::from_docker_config(context.docker_config.as_deref());
+    let progress = context.progress.clone();
+    let report: crate::image::Report = Arc::new(move |step| {
+        let (text, current, total) = figures(&step);
+        let _ = progress.send(Progress::Step { op: id, text, current, total });
+    });
+    let mut overtaken = context.superseded.clone();
+    let pulled = tokio::select! {
+        pulled = image::ensure(&context.hands.images, &reference, policy, &credentials, report) => pulled.map_err(failure)?,
+        Ok(_) = overtaken.wait_for(|overtaken| *overtaken) => return Err(superseded()),
+    };
+    Context::held(&context.pulled).insert(image.to_owned());
+    context.owner.note("image", "pull", pulled.id.as_str(), image);
+    Ok(Some(pulled.id.short().to_owned()))
+}
+
+/// A step of a pull for a progress line: words, and bytes where they are known.
+fn figures(step: &image::Progress) -> (String, Option<u64>, Option<u64>) {
+    use image::Progress as P;
+    match step {
+        P::Resolving => ("resolving".into(), None, None),
+        P::Started { layers, bytes } => (format!("{layers} layers"), Some(0), Some(*bytes)),
+        P::Exists { layer } => (format!("{} exists", layer.short()), None, None),
+        P::Fetched { layer, bytes, total } => (layer.short(), Some(*bytes), (*total > 0).then_some(*total)),
+        P::Unpacked { layer } => (format!("{} unpacked", layer.short()), None, None),
+        P::Retrying { what, why, wait } => (format!("{what}: {why}; again in {wait:?}"), None, None),
+    }
+}
+
+async fn create_network(key: &str, context: &Context<'_>) -> Result<Detail, Failure> {
+    let project = project(context)?;
+    let network = project.networks.get(key).ok_or_else(|| failure(format!("no such network: {key}")))?;
+    let ipam = network.ipam.as_ref();
+    let spec = NetworkSpec {
+        id: NetworkId::new(ids::hex(&random()?)),
+        name: network.name.clone(),
+        project: project.name.clone(),
+        internal: network.internal,
+        subnet: ipam.map(|ipam| ipam.subnet),
+        gateway: ipam.and_then(|ipam| ipam.gateway),
+        ip_range: ipam.and_then(|ipam| ipam.ip_range),
+        labels: network.labels.clone(),
+    };
+    let record = context.hands.networks.ensure(&spec).await?;
+    context.owner.firewall().await?;
+    context.owner.note("network", "create", record.id.as_str(), &record.name);
+    Ok(Some(record.subnet.to_string()))
+}
+
+async fn remove_network(name: &str, context: &Context<'_>) -> Result<Detail, Failure> {
+    let id = context.hands.networks.find(name)?.map(|record| record.id);
+    context.hands.networks.remove(name).await?;
+    context.owner.firewall().await?;
+    context.owner.note("network", "destroy", id.map(|id| id.as_str().to_owned()).unwrap_or_default(), name);
+    Ok(None)
+}
+
+fn create_volume(key: &str, context: &Context<'_>) -> Result<Detail, Failure> {
+    let project = project(context)?;
+    let volume = project.volumes.get(key).ok_or_else(|| failure(format!("no such volume: {key}")))?;
+    let spec = VolumeSpec {
+        name: volume.name.clone(),
+        project: project.name.clone(),
+        anonymous: false,
+        labels: volume.labels.clone(),
+    };
+    context.hands.volumes.ensure(&spec, &container::now()).map_err(failure)?;
+    context.owner.note("volume", "create", volume.name.as_str(), volume.name.as_str());
+    Ok(None)
+}
+
+async fn remove_volume(name: &str, context: &Context<'_>) -> Result<Detail, Failure> {
+    delete_volume(name, context.hands).await?;
+    context.owner.note("volume", "destroy", name, name);
+    Ok(None)
+}
+
+/// A big volume takes its time: not on the thread that answers everybody.
+async fn delete_volume(name: &str, hands: &Hands) -> Result<(), Failure> {
+    let (volumes, name) = (hands.volumes.clone(), name.to_owned());
+    tokio::task::spawn_blocking(move || volumes.remove(&name)).await.map_err(failure)?.map_err(failure)
+}
+
+fn remove_image(image: &str, context: &Context<'_>) -> Result<Detail, Failure> {
+    let reference = Reference::parse(image).map_err(failure)?;
+    let users = remove::image_users(&context.hands.layout)?;
+    context.hands.images.remove(&reference, &|id| users.get(id).cloned()).map_err(failure)?;
+    context.owner.note("image", "untag", image, image);
+    Ok(None)
+}
+
+async fn create_container(
+    slot: &Slot,
+    name: &str,
+    oneoff: bool,
+    replaces: Option<&ContainerId>,
+    context: &Context<'_>,
+) -> Result<Detail, Failure> {
+    let project = Arc::clone(project(context)?);
+    let inheritance = replaces.and_then(|id| Context::held(&context.retired).get(id).cloned()).unwrap_or_default();
+    let hold = matches!(&context.intent, Intent::Run(run) if oneoff && !run.detach);
+    let ports = match &context.intent {
+        Intent::Run(run) if oneoff => run.service_ports,
+        _ => true,
+    };
+    let aliases = match &context.intent {
+        Intent::Run(run) if oneoff => run.use_aliases,
+        _ => true,
+    };
+    let order = Order { slot, name, oneoff, hold, ports, aliases, inheritance };
+    let new = container::create(order, &project, context.hands).await?;
+    let id = new.record.id.short().to_owned();
+    let publishes = !new.record.ports.is_empty();
+    context.owner.adopt(new).await?;
+    if publishes {
+        context.owner.firewall().await?;
+    }
+    Ok(Some(id))
+}
+
+async fn start_container(
+    slot: &Slot,
+    name: &str,
+    id: Option<&ContainerId>,
+    context: &Context<'_>,
+) -> Result<Detail, Failure> {
+    let which = match id {
+        Some(id) => Which::Id(id.clone()),
+        None => Which::Slot(slot.clone()),
+    };
+    let of = Of::One(which.clone());
+    if let Intent::Run(run) = &context.intent
+        && slot.number == 0
+        && !run.detach
+        && let [record] = context.owner.records(of.clone()).await?.as_slice()
+    {
+        context.tell(Progress::Ready { container: record.id.as_str().to_owned(), name: name.to_owned() });
+    }
+    match context.owner.start(which).await {
+        Ok(()) => Ok(None),
+        Err(failure) => Err(explain(failure, of, context).await),
+    }
+}
+
+async fn await_condition(service: &str, condition: Condition, context: &Context<'_>) -> Result<Detail, Failure> {
+    let mut overtaken = context.superseded.clone();
+    let met = tokio::select! {
+        met = context.owner.until(service.to_owned(), Until::Condition(condition)) => met,
+        Ok(_) = overtaken.wait_for(|overtaken| *overtaken) => return Err(superseded()),
+    };
+    match met {
+        Ok(()) => Ok(None),
+        Err(failure) => Err(explain(failure, Of::Service(service.to_owned()), context).await),
+    }
+}
+
+async fn explain(failure: Failure, of: Of, context: &Context<'_>) -> Failure {
+    let records = context.owner.records(of).await.unwrap_or_default();
+    report::explain(failure, &records, &context.hands.layout)
+}
+
+async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>) -> Result<Detail, Failure> {
+    let Some(retired) = context.owner.release(id.clone()).await? else {
+        return Err(failure(format!("container {} is running; stop it first", id.short())));
+    };
+    let ContainerRecord { volumes: uses, networks, ports, .. } = retired.record;
+    let published = !ports.is_empty();
+    let anonymous: Vec<String> = uses.iter().filter(|used| used.anonymous).map(|used| used.name.clone()).collect();
+    Context::held(&context.retired).insert(id.clone(), Inheritance { volumes: uses, networks, ports });
+    remove::discard(id, retired.parts, context.hands).await?;
+    if published {
+        context.owner.firewall().await?;
+    }
+    if volumes {
+        for name in anonymous {
+            delete_volume(&name, context.hands).await?;
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,186 @@
+//! One command from its words to its end: observe, plan, carry out.
+
+use super::{
+    inbox::{Inbox, Input},
+    queue::Job,
+};
+use crate::{
+    api::{Apply, Failure, Progress},
+    model::{Condition, Project, intent::Intent},
+    plan::{self, Observed, Op, Plan},
+    reconcile::{
+        Hands,
+        execute::{Context, Summary, execute},
+        failure, observe,
+        owner::{Owner, Until},
+    },
+    state::{Durability, record},
+};
+use std::{io::Write, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// Carries one command out, and says how it went.
+pub async fn run(job: Job, hands: Arc<Hands>, owner: Owner, inbox: Inbox) {
+    let progress = job.progress.clone();
+    let done = match carry_out(job, &hands, &owner, &inbox).await {
+        Ok(summary) => Progress::Done { failures: summary.failures, error: summary.first },
+        Err(error) => Progress::Done { failures: 1, error: Some(error) },
+    };
+    let _ = progress.send(done);
+    // The stream ends with its last sender; only then may the supervisor go.
+    drop(progress);
+    let _ = inbox.send(Input::Applied);
+}
+
+/// `muster plan`.
+pub async fn plan(apply: Box<Apply>, hands: Arc<Hands>, inbox: Inbox, done: oneshot::Sender<Result<Plan, Failure>>) {
+    let result = async {
+        let project = wanted(&apply, &hands)?;
+        let observed = observe(&hands, &inbox, project.as_ref(), &Default::default()).await?;
+        plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)
+    };
+    let _ = done.send(result.await);
+    let _ = inbox.send(Input::Planned);
+}
+
+async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -> Result<Summary, Failure> {
+    let Job { apply, progress, superseded, .. } = job;
+    let project = wanted(&apply, hands)?;
+    let mut context = Context {
+        hands,
+        owner,
+        project: project.clone().map(Arc::new),
+        progress,
+        superseded,
+        docker_config: apply.docker_config.clone(),
+        intent: apply.intent.clone(),
+        retired: Default::default(),
+        pulled: Default::default(),
+    };
+    let mut observed = observe(hands, inbox, project.as_ref(), &Default::default()).await?;
+    let mut plan = plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)?;
+    // What an image brings with it decides the rest: pull first, look again, and plan anew.
+    if let Some(pulls) = pulls(&plan) {
+        context.tell(Progress::Plan { plan: pulls.clone() });
+        let summary = execute(&pulls, &context).await;
+        if summary.failures > 0 {
+            return Ok(summary);
+        }
+        let pulled = std::mem::take(&mut *Context::held(&context.pulled));
+        observed = observe(hands, inbox, project.as_ref(), &pulled).await?;
+        plan = plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)?;
+    }
+    preflight(&plan, project.as_ref(), &observed)?;
+    context.tell(Progress::Plan { plan: plan.clone() });
+    let summary = execute(&plan, &context).await;
+    context.project = None;
+    remember(&apply.intent, project.as_ref(), hands, &summary)?;
+    if summary.failures == 0
+        && let (Some(wait), Some(project)) = (apply.wait, &project)
+    {
+        all_up(owner, project, &apply.intent, wait.timeout_seconds).await?;
+    }
+    Ok(summary)
+}
+
+/// The model that came with the command, else the last one that was applied.
+fn wanted(apply: &Apply, hands: &Hands) -> Result<Option<Project>, Failure> {
+    match &apply.project {
+        Some(project) => Ok(Some(project.clone())),
+        None => Ok(record::read(&hands.layout.applied(&hands.project))?),
+    }
+}
+
+async fn observe(
+    hands: &Arc<Hands>,
+    inbox: &Inbox,
+    project: Option<&Project>,
+    pulled: &std::collections::BTreeSet<String>,
+) -> Result<Observed, Failure> {
+    let (done, reply) = oneshot::channel();
+    let gone = || failure("the supervisor is going down");
+    inbox.send(Input::Observe(done)).map_err(|_| gone())?;
+    let mut observed = reply.await.map_err(|_| gone())?;
+    observe::host(hands, project, pulled, &mut observed)?;
+    Ok(observed)
+}
+
+/// The pulls of a plan as a plan of their own.
+fn pulls(plan: &Plan) -> Option<Plan> {
+    let mut pulls = Plan { project: plan.project.clone(), verb: plan.verb.clone(), ..Plan::default() };
+    for planned in &plan.ops {
+        if matches!(planned.op, Op::PullImage { .. }) {
+            pulls.push(planned.op.clone(), planned.cause.clone(), Vec::new());
+        }
+    }
+    (!pulls.is_empty()).then_some(pulls)
+}
+
+/// What cannot work is said before anything is touched.
+fn preflight(plan: &Plan, project: Option<&Project>, observed: &Observed) -> Result<(), Failure> {
+    let _ = (plan, observed);
+    let Some(project) = project else { return Ok(()) };
+    for network in project.networks.values().filter(|network| network.external) {
+        let used = project.services.values().any(|service| {
+            service.networks.keys().any(|key| project.networks.get(key).is_some_and(|used| used.name == network.name))
+        });
+        let creates = plan.ops.iter().any(|planned| matches!(planned.op, Op::CreateContainer { .. }));
+        if used && creates && !observed.networks.contains_key(&network.name) {
+            return Err(failure(format!("network {} is declared as external, but it is not there", network.name)));
+        }
+    }
+    for volume in project.volumes.values().filter(|volume| volume.external) {
+        let creates = plan.ops.iter().any(|planned| matches!(planned.op, Op::CreateContainer { .. }));
+        if creates && !observed.volumes.contains_key(&volume.name) {
+            return Err(failure(format!("volume {} is declared as external, but it is not there", volume.name)));
+        }
+    }
+    Ok(())
+}
+
+/// The model in effect, for verbs that come without one; a `down` of everything leaves none.
+fn remember(intent: &Intent, project: Option<&Project>, hands: &Hands, summary: &Summary) -> Result<(), Failure> {
+    let path = hands.layout.applied(&hands.project);
+    match (intent, project) {
+        (Intent::Up(_), Some(project)) => Ok(record::write(&path, project, Durability::Durable)?),
+        (Intent::Down(down), _) if down.services.is_empty() && summary.failures == 0 => Ok(record::remove(&path)?),
+        _ => Ok(()),
+    }
+}
+
+/// `up --wait`: every service runs, is healthy where it has a check, or is done where another one waits for that.
+async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Option<u64>) -> Result<(), Failure> {
+    let chosen = match intent {
+        Intent::Up(up) if !up.services.is_empty() => up.services.clone(),
+        _ => project.services.keys().cloned().collect(),
+    };
+    let job = |name: &str| {
+        project.services.values().any(|service| {
+            service.depends_on.get(name).is_some_and(|dependency| dependency.condition == Condition::Completed)
+        })
+    };
+    let all = async {
+        for name in chosen {
+            let until = if job(&name) { Until::Condition(Condition::Completed) } else { Until::Up };
+            owner.until(name, until).await?;
+        }
+        Ok(())
+    };
+    match timeout {
+        None => all.await,
+        Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), all).await {
+            Ok(result) => result,
+            Err(_) => Err(failure(format!("application not healthy after {seconds}s"))),
+        },
+    }
+}
+
+/// Whoever started this process waits for a line on its standard output, and for its end.
+pub fn say_ready() {
+    let _ = writeln!(std::io::stdout().lock(), "ready");
+    let _ = std::io::stdout().lock().flush();
+    // Everything after goes nowhere: the other end of the pipe closes once it has read.
+    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
