@@ -1,6 +1,6 @@
 //! Errors and warnings that show the line they are about, in the form of rustc's.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use std::{fmt, sync::Arc};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,12 @@ impl Diagnostic {
     }
 }
 
+/// More are of no use to anybody.
+const MAX_SHOWN: usize = 200;
+
+/// Bytes of a line that can still be shown: a file in one line would be shown whole for every finding.
+const MAX_LINE: usize = 16 << 10;
+
 /// Findings, with the texts that they point into.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
@@ -95,7 +101,10 @@ impl Diagnostics {
 
     /// Place of a finding, where it has one.
     pub fn location(&self, item: &Diagnostic) -> Option<Location> {
-        let (span, _) = item.places.first()?;
+        item.places.first().and_then(|(span, _)| self.locate(*span))
+    }
+
+    fn locate(&self, span: Span) -> Option<Location> {
         let source = self.sources.get(span.source as usize)?;
         let before = source.text.get(..span.start as usize)?;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -106,10 +115,16 @@ impl Diagnostics {
         })
     }
 
-    /// All findings, an empty line between two.
+    /// All findings, an empty line between two; of very many, the first ones and how many there are.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let texts: Vec<String> = self.items.iter().map(|item| self.render_one(item, &renderer)).collect();
+        let mut texts: Vec<String> =
+            self.items.iter().take(MAX_SHOWN).map(|item| self.render_one(item, &renderer)).collect();
+        if let Some(more) = self.items.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+            texts.push(
+                renderer.render(&[Group::with_title(Level::NOTE.primary_title(format!("{more} more like these")))]),
+            );
+        }
         texts.join("\n\n")
     }
 
@@ -128,8 +143,15 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 
+    /// Only the place.
+    fn without_text(&self, span: Span) -> Element<'_> {
+        let location = self.locate(span);
+        let (file, line, column) = location.map_or((String::new(), 1, 1), |l| (printable(&l.file), l.line, l.column));
+        Origin::path(file).line(line).char_column(column).into()
+    }
+
     /// One snippet a source, in the order in which the finding names them.
-    fn snippets<'a>(&'a self, item: &'a Diagnostic) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    fn snippets<'a>(&'a self, item: &'a Diagnostic) -> Vec<Element<'a>> {
         let mut order: Vec<u32> = Vec::new();
         for (span, _) in &item.places {
             if !order.contains(&span.source) {
@@ -139,12 +161,20 @@ impl Diagnostics {
         let primary = item.places.first().map(|(span, _)| *span);
         let snippet = |index: u32| {
             let source = self.sources.get(index as usize)?;
-            let annotations = item.places.iter().filter(|(span, _)| span.source == index).map(|(span, words)| {
+            let here = || item.places.iter().filter(move |(span, _)| span.source == index);
+            let ranges = here().map(|(span, _)| visible(&source.text, *span));
+            let (window, line) = window(&source.text, ranges);
+            if source.text[window.clone()].lines().any(|line| line.len() > MAX_LINE) {
+                return Some(self.without_text(here().next().map(|(span, _)| *span)?));
+            }
+            let annotations = here().map(|(span, words)| {
                 let kind = if Some(*span) == primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let annotation = kind.span(visible(&source.text, *span));
+                let range = visible(&source.text, *span);
+                let annotation = kind.span(range.start - window.start..range.end - window.start);
                 if words.is_empty() { annotation } else { annotation.label(printable(words)) }
             });
-            Some(Snippet::source(&*source.text).path(printable(&source.name)).annotations(annotations))
+            let text = &source.text[window.clone()];
+            Some(Snippet::source(text).line_start(line).path(printable(&source.name)).annotations(annotations).into())
         };
         order.into_iter().filter_map(snippet).collect()
     }
@@ -158,6 +188,14 @@ fn visible(text: &str, span: Span) -> std::ops::Range<usize> {
         end = start + newline;
     }
     start..end
+}
+
+/// The lines that hold all `ranges`, and the number of the first one: rendering takes time in proportion.
+fn window(text: &str, ranges: impl Iterator<Item = std::ops::Range<usize>>) -> (std::ops::Range<usize>, usize) {
+    let whole = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
+    let start = text[..whole.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[whole.end..].find('\n').map_or(text.len(), |newline| whole.end + newline);
+    (start..end, text[..start].matches('\n').count() + 1)
 }
 
 fn floor(text: &str, at: usize) -> usize {
@@ -250,6 +288,17 @@ mod tests {
           |
         1 | a: é
           |    ^
+        ");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_named_and_not_shown() {
+        let sources =
+            vec![SourceText { name: "compose.yaml".into(), text: format!("a\n{}", "é ".repeat(20_000)).into() }];
+        let finding = Diagnostic::error("wrong").because(Span { source: 0, start: 5, end: 7 }, "here");
+        insta::assert_snapshot!(Diagnostics::new(vec![finding], sources).render(false), @r"
+        error: wrong
+        --> compose.yaml:2:3
         ");
     }
 

@@ -35,10 +35,9 @@ pub fn select(
             }
         }
     }
-    let active: IndexSet<String> = active.into_iter().map(str::to_owned).collect();
+    let on: Vec<bool> = services.values().map(|draft| is_active(draft, &active)).collect();
     let mut selection = Selection { enabled: IndexMap::new(), disabled: IndexMap::new() };
-    for (name, draft) in services {
-        let on = is_active(&draft, &active.iter().map(String::as_str).collect());
+    for ((name, draft), on) in services.into_iter().zip(on) {
         let side = if on { &mut selection.enabled } else { &mut selection.disabled };
         side.insert(name, draft);
     }

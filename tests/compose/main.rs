@@ -6,6 +6,7 @@ mod attributes;
 mod mutations;
 mod project;
 mod references;
+mod sections;
 mod syntax;
 mod values;
 

@@ -7,6 +7,9 @@ use crate::compose::{
     tree::Kind,
 };
 
+/// A guess compares with every name; a project with more names than that is no person's.
+const MAX_GUESSES: usize = 500;
+
 pub fn check(checked: &Checked<'_>, findings: &mut Vec<Diagnostic>) {
     for (name, draft) in checked.enabled {
         for reference in &draft.references {
@@ -29,14 +32,15 @@ fn undefined(checked: &Checked<'_>, service: &str, draft: &ServiceDraft, referen
     if is_off && !required {
         return None;
     }
-    let keys: Vec<&str> = match checked.root.get(section).map(|entry| &entry.value.kind) {
-        Some(Kind::Mapping(entries)) => entries.keys().map(String::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let resources = checked.root.get(section).map(|entry| &*entry.value);
     let implied = reference.to == Referent::Network && name == "default";
-    if !is_off && (implied || keys.contains(&name)) {
+    if !is_off && (implied || resources.is_some_and(|resources| resources.get(name).is_some())) {
         return None;
     }
+    let keys = match resources.map(|resources| &resources.kind) {
+        Some(Kind::Mapping(entries)) => entries.keys().map(String::as_str).take(MAX_GUESSES).collect(),
+        _ => Vec::new(),
+    };
     let finding =
         Diagnostic::error(format!("service \"{service}\" {verb} undefined {what} \"{name}\"")).at(reference.span);
     if let Some(off) = checked.disabled.get(name).filter(|_| is_off) {

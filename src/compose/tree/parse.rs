@@ -6,7 +6,11 @@
 use super::{Entry, Kind, Mapping, MergeTag, Node};
 use crate::compose::diagnostics::{Diagnostic, Span};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
-use std::{borrow::Cow, collections::HashMap, rc::Rc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 const MAX_NESTING: usize = 100;
 /// Some hundred times what the largest real files weigh.
@@ -40,6 +44,8 @@ struct Reader<'a, 'f> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     findings: &'f mut Vec<Diagnostic>,
     anchors: HashMap<usize, Weighed>,
+    /// Where aliases stand for nothing.
+    broken: HashSet<u32>,
     /// Of the text so far, merge keys included.
     weight: usize,
 }
@@ -53,7 +59,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             block_nesting_limit: MAX_NESTING,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { source, text, parser, findings, anchors: HashMap::new(), weight: 0 }
+        Self { source, text, parser, findings, anchors: HashMap::new(), broken: HashSet::new(), weight: 0 }
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Fatal> {
@@ -108,6 +114,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             }
             Event::UnresolvedAlias(name) => {
                 self.findings.push(Diagnostic::error(format!("unknown anchor `{name}`")).at(span));
+                self.broken.insert(span.start);
                 return Ok((Rc::new(Node::null(span)), 1));
             }
             Event::Scalar(text, style, anchor, tag) => (anchor, self.scalar(text, style, tag, span)?),
@@ -126,6 +133,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             Some((node, weight)) => (node.clone(), *weight),
             None => {
                 self.findings.push(Diagnostic::error("an alias inside of its own anchor").at(span));
+                self.broken.insert(span.start);
                 (Rc::new(Node::null(span)), 1)
             }
         }
@@ -245,7 +253,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         for from in list {
             let Kind::Mapping(other) = &from.kind else {
                 // An unknown anchor has been told of.
-                if self.findings.iter().any(|f| f.places.first().is_some_and(|(span, _)| *span == from.span)) {
+                if self.broken.contains(&from.span.start) {
                     continue;
                 }
                 let message = format!("`<<` takes a mapping or a list of mappings, not {}", from.describe());
