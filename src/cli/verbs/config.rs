@@ -96,9 +96,7 @@ fn text(args: &Args, loaded: Loaded) -> Result<String, Error> {
     }
     Ok(match args.format {
         Form::Yaml => canonical::to_yaml(&project),
-        Form::Json => {
-            serde_json::to_string_pretty(&canonical::project(&project)).map_err(std::io::Error::from)? + "\n"
-        }
+        Form::Json => serde_json::to_string_pretty(&canonical::project(&project)).map_err(std::io::Error::from)? + "\n",
     })
 }
 
