@@ -114,6 +114,8 @@ const LAYERS: &[Layer] = &[
             "network",
             "dns",
             "runtime::spec",
+            "runtime::cgroup",
+            "runtime::sealed_self_exe",
             "shim::wire",
             "state",
             "api",

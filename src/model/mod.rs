@@ -12,6 +12,7 @@ pub mod project;
 pub mod resources;
 pub mod restart;
 pub mod service;
+pub mod signal;
 
 pub use health::{HealthTest, Healthcheck};
 pub use ids::{ContainerId, ImageId, NetworkId};

@@ -7,6 +7,7 @@ pub mod adopt;
 pub mod container;
 pub mod execute;
 pub mod files;
+pub mod firewall;
 pub mod launch;
 pub mod link;
 pub mod mounts;
@@ -23,7 +24,7 @@ use crate::{
     image::Store,
     model::ContainerId,
     network::{NetworkError, Networks},
-    runtime,
+    runtime::sealed_self_exe,
     state::{Layout, RecordError},
     volume::Volumes,
 };
@@ -57,7 +58,7 @@ impl Hands {
             images: Store::open(&layout).map_err(failure)?,
             networks: Networks::new(&layout),
             volumes: Volumes::new(&layout),
-            program: runtime::sealed_self_exe().map_err(failure)?,
+            program: sealed_self_exe().map_err(failure)?,
             project: project.to_owned(),
             listener,
             layout,

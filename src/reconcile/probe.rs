@@ -2,11 +2,10 @@
 
 use super::link::watch;
 use crate::{
-    lifecycle::ProbeResult,
     model::ContainerId,
-    runtime::spec::ExecSpec,
-    shim::wire::{Io, Request, Response, Socket},
-    state::Layout,
+    shim::wire::{ExecSpec, Io, Request, Response, ShimSpec, Socket},
+    specgen::process,
+    state::{Layout, record, records::ContainerRecord},
 };
 use std::{
     io,
@@ -18,23 +17,45 @@ use tokio::io::{AsyncReadExt, Interest};
 /// Docker keeps as much of a probe's output.
 const MAX_OUTPUT: usize = 4096;
 
+/// How a probe ended, and what it wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    pub verdict: Verdict,
+    pub output: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed,
+    TimedOut,
+}
+
+/// What a probe of this container runs; its spec on disk has the process. `None`: it has no health check.
+pub fn spec_of(layout: &Layout, record: &ContainerRecord) -> Option<ExecSpec> {
+    let spec: ShimSpec = record::read(&layout.container_spec(&record.id)).ok()??;
+    let service = record.applied.healthcheck.as_ref();
+    process::probe(&spec.container.process, service, record.image_healthcheck.as_ref())
+}
+
 /// Runs the probe: its result, and what it wrote. A container that is gone, or a shim that cannot be asked, is a
 /// failed probe with the reason.
-pub async fn probe(layout: &Layout, id: &ContainerId, spec: ExecSpec, timeout: Duration) -> (ProbeResult, String) {
+pub async fn probe(layout: &Layout, id: &ContainerId, spec: ExecSpec, timeout: Duration) -> Probed {
     let mut running = Running::default();
     let result = tokio::time::timeout(timeout, run(layout, id, spec, &mut running)).await;
     let output = String::from_utf8_lossy(&running.output).into_owned();
     match result {
-        Ok(Ok(0)) => (ProbeResult::Passed, output),
-        Ok(Ok(_)) => (ProbeResult::Failed { output: output.clone() }, output),
-        Ok(Err(error)) => (ProbeResult::Failed { output: error.to_string() }, error.to_string()),
+        Ok(Ok(0)) => Probed { verdict: Verdict::Passed, output },
+        Ok(Ok(_)) => Probed { verdict: Verdict::Failed, output },
+        Ok(Err(error)) => Probed { verdict: Verdict::Failed, output: error.to_string() },
         Err(_) => {
             // Only the probe itself: what it has started belongs to the container.
             if let Some(process) = &running.process {
                 let _ = rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL);
             }
             let told = format!("probe took longer than {timeout:?}");
-            (ProbeResult::TimedOut, if output.is_empty() { told } else { format!("{told}: {output}") })
+            let output = if output.is_empty() { told } else { format!("{told}: {output}") };
+            Probed { verdict: Verdict::TimedOut, output }
         }
     }
 }

@@ -44,7 +44,8 @@ pub use client::{Client, ClientError};
 pub use socket::Socket;
 pub(super) use socket::encode;
 
-use crate::{runtime::spec::ExecSpec, state::records::Exit};
+pub use crate::runtime::spec::ExecSpec;
+use crate::state::records::Exit;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

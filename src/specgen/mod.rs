@@ -3,6 +3,5 @@
 pub mod capability;
 pub mod container;
 pub mod process;
-pub mod signal;
 
 pub use container::{Facts, shim_spec};

@@ -12,9 +12,9 @@ use crate::{
         container::NewContainer,
         link::LinkEvent,
         owner::{Reply, Retired, Until, Which},
+        probe::{self, Probed},
     },
-    runtime::spec::ExecSpec,
-    shim::wire::{Request, Response},
+    shim::wire::{ExecSpec, Request, Response},
     state::records::{Exit, Health, Status},
 };
 
@@ -152,16 +152,14 @@ impl World {
         self.step(id, Event::StartFailed { error: failure.message }, now)
     }
 
-    pub fn probed(
-        &mut self,
-        id: &ContainerId,
-        run: u32,
-        result: ProbeResult,
-        output: String,
-        now: Moment,
-    ) -> Vec<Deed> {
+    pub fn probed(&mut self, id: &ContainerId, run: u32, probed: Probed, now: Moment) -> Vec<Deed> {
+        let result = match probed.verdict {
+            probe::Verdict::Passed => ProbeResult::Passed,
+            probe::Verdict::Failed => ProbeResult::Failed { output: probed.output.clone() },
+            probe::Verdict::TimedOut => ProbeResult::TimedOut,
+        };
         if let Some(container) = self.containers.get_mut(id) {
-            container.record.last_probe = Some(output);
+            container.record.last_probe = Some(probed.output);
         }
         self.step(id, Event::Probed { run, result }, now)
     }

@@ -2,10 +2,9 @@
 
 use crate::{
     api::{Apply, Failure, Progress, Status},
-    lifecycle::ProbeResult,
     model::ContainerId,
     plan::{Observed, Plan},
-    reconcile::{launch::Launched, link::LinkEvent, owner::Reply},
+    reconcile::{launch::Launched, link::LinkEvent, owner::Reply, probe::Probed},
     state::records::ContainerRecord,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -43,8 +42,7 @@ pub enum Input {
     Probed {
         id: ContainerId,
         run: u32,
-        result: ProbeResult,
-        output: String,
+        probed: Probed,
     },
     /// What was left of a container whose shim is gone is cleared away.
     Buried {

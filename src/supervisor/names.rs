@@ -8,9 +8,8 @@ use crate::{
     api::Failure,
     dns::{self, Endpoint, Member, Upstreams, Zone},
     model::ContainerId,
-    network::{FirewallNetwork, FirewallSpec, GuardedPort, Lease, Publication},
-    reconcile::{Hands, failure, owner::Reply},
-    state::records::NetworkUse,
+    reconcile::{Hands, failure, firewall, owner::Reply},
+    state::records::{ContainerRecord, NetworkUse},
 };
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use tokio::sync::watch;
@@ -99,40 +98,33 @@ impl Names {
 
     fn write(&mut self, world: &World, waiting: Vec<Reply<Result<(), Failure>>>) {
         self.writing = true;
-        let spec = spec(world, &self.hands);
+        let wired = wired(world);
         let (hands, inbox) = (Arc::clone(&self.hands), self.inbox.clone());
         tokio::spawn(async move {
-            let result = match spec {
-                Ok(spec) if spec.networks.is_empty() => hands.networks.drop_firewall(&hands.project).await,
-                Ok(spec) => hands.networks.apply(&spec).await.map(|warnings| {
-                    for warning in warnings {
-                        tracing::warn!("{warning}");
-                    }
-                }),
-                Err(error) => Err(error),
-            };
-            let _ = inbox.send(Input::FirewallWritten { result: result.map_err(failure), waiting });
+            let result = firewall::write(&hands, &wired).await.map(|warnings| {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+            });
+            let _ = inbox.send(Input::FirewallWritten { result, waiting });
         });
     }
 
     /// Somebody else changed the packet filter: what was ours is put back.
     pub fn repair(&self, world: &World) {
-        let Ok(spec) = spec(world, &self.hands) else { return };
-        if spec.networks.is_empty() || self.writing {
+        if self.writing {
             return;
         }
+        let wired = wired(world);
         let hands = Arc::clone(&self.hands);
         tokio::spawn(async move {
-            match hands.networks.repair(&spec).await {
-                Ok(repaired) => {
-                    for warning in &repaired.warnings {
-                        tracing::warn!("{warning}");
-                    }
-                    if repaired.tables || repaired.passes {
-                        tracing::warn!("the packet filter was changed by somebody else, and is repaired");
+            match firewall::repair(&hands, &wired).await {
+                Ok(told) => {
+                    for line in told {
+                        tracing::warn!("{line}");
                     }
                 }
-                Err(error) => tracing::error!("{error}"),
+                Err(error) => tracing::error!("{}", error.message),
             }
         });
     }
@@ -182,40 +174,8 @@ fn member(container: &Container) -> Member {
     }
 }
 
-/// The networks of the project, those of others that its containers are on, and what is published.
-fn spec(world: &World, hands: &Hands) -> Result<FirewallSpec, crate::network::NetworkError> {
-    let mut spec = FirewallSpec { project: hands.project.clone(), ..FirewallSpec::default() };
-    let used: Vec<&str> = world
-        .containers
-        .values()
-        .flat_map(|container| container.record.networks.iter().map(|used| used.name.as_str()))
-        .collect();
-    for network in hands.networks.list()? {
-        if network.project == hands.project || used.contains(&network.name.as_str()) {
-            spec.networks.push(FirewallNetwork::from(&network));
-        }
-    }
-    for container in world.containers.values().filter(|container| container.parts.net.is_some()) {
-        let leases = hands.networks.leases(&container.record.id)?;
-        let leases = in_order(container, leases);
-        if !may_change_its_addresses(container) {
-            spec.guarded.extend(leases.iter().map(GuardedPort::from));
-        }
-        let publications =
-            container.record.ports.iter().filter_map(|port| Publication::new(port, &leases, &container.record.name));
-        spec.publications.extend(publications);
-    }
-    Ok(spec)
-}
-
-/// As the container has them: `eth0` first.
-fn in_order(container: &Container, mut leases: Vec<Lease>) -> Vec<Lease> {
-    let place = |lease: &Lease| container.record.networks.iter().position(|used| used.name == lease.network);
-    leases.sort_by_key(place);
-    leases
-}
-
-fn may_change_its_addresses(container: &Container) -> bool {
-    let service = &container.record.applied;
-    service.privileged || service.cap_add.iter().any(|capability| capability == "ALL" || capability == "NET_ADMIN")
+/// The records of containers that have a network now.
+fn wired(world: &World) -> Vec<ContainerRecord> {
+    let wired = world.containers.values().filter(|container| container.parts.net.is_some());
+    wired.map(|container| container.record.clone()).collect()
 }

@@ -2,12 +2,11 @@
 
 use super::{
     deed::Deed,
-    serve::probe_of,
     world::{Container, World, config},
 };
 use crate::{
     lifecycle::{Event, Exit as RunExit, HealthStatus, Machine, Moment, Recovered},
-    reconcile::{Hands, adopt, container::NewContainer, remove},
+    reconcile::{Hands, adopt, container::NewContainer, probe, remove},
     shim::wire,
     state::{
         boot, record,
@@ -46,7 +45,7 @@ fn read(hands: &Hands) -> Vec<ContainerRecord> {
 
 async fn one(world: &mut World, hands: &Hands, record: ContainerRecord, now: Moment) -> Vec<Deed> {
     let id = record.id.clone();
-    let probe = probe_of(hands, &record);
+    let probe = probe::spec_of(&hands.layout, &record);
     let config = config(&record);
     let was_running = matches!(record.status, Status::Running { .. });
     let adopted =

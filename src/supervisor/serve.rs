@@ -20,7 +20,6 @@ use crate::{
         owner::{Ask, Owner},
         probe, remove,
     },
-    specgen,
     state::{Durability, record, records::ContainerRecord},
 };
 use std::{io, sync::Arc, time::Duration};
@@ -164,7 +163,7 @@ impl Supervisor {
             }
             Input::Link { id, event } => self.world.linked(&id, event, now()),
             Input::Launched { id, result } => self.launched(&id, *result),
-            Input::Probed { id, run, result, output } => self.world.probed(&id, run, result, output, now()),
+            Input::Probed { id, run, probed } => self.world.probed(&id, run, probed, now()),
             Input::Buried { id, exit } => {
                 let path = self.hands.layout.container_exit(&id);
                 // The record that follows says the same; this file is for those who read it without a supervisor.
@@ -186,7 +185,7 @@ impl Supervisor {
     fn asked(&mut self, ask: Ask) {
         let deeds = match ask {
             Ask::Adopt { container, done } => {
-                let probe = probe_of(&self.hands, &container.record);
+                let probe = probe::spec_of(&self.hands.layout, &container.record);
                 let deeds = self.world.adopt(*container, probe);
                 let _ = done.send(());
                 deeds
@@ -292,8 +291,8 @@ impl Supervisor {
         let (Some(spec), Some(health)) = (container.probe.clone(), &container.config.health) else { return };
         let (timeout, hands, inbox) = (health.timeout, Arc::clone(&self.hands), self.inbox.clone());
         tokio::spawn(async move {
-            let (result, output) = probe::probe(&hands.layout, &id, spec, timeout).await;
-            let _ = inbox.send(Input::Probed { id, run, result, output });
+            let probed = probe::probe(&hands.layout, &id, spec, timeout).await;
+            let _ = inbox.send(Input::Probed { id, run, probed });
         });
     }
 
@@ -311,13 +310,6 @@ impl Supervisor {
             tracing::error!("cannot write the events of project {}: {error}", self.hands.project);
         }
     }
-}
-
-/// What a probe of this container runs; its spec on disk has the process.
-pub fn probe_of(hands: &Hands, record: &ContainerRecord) -> Option<crate::runtime::spec::ExecSpec> {
-    let spec: crate::shim::wire::ShimSpec = record::read(&hands.layout.container_spec(&record.id)).ok()??;
-    let service = record.applied.healthcheck.as_ref();
-    specgen::process::probe(&spec.container.process, service, record.image_healthcheck.as_ref())
 }
 
 /// CLOCK_BOOTTIME, see `lifecycle::Moment`.

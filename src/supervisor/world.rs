@@ -4,14 +4,13 @@ use crate::{
     api::Failure,
     dns::Serving,
     lifecycle::{Config, HealthConfig, Machine, Member, Moment, State},
-    model::{ContainerId, RestartPolicy},
+    model::{ContainerId, RestartPolicy, signal},
     plan::Slot,
     reconcile::{
         container::{NewContainer, Parts},
         owner::{Of, Reply, Until, Which},
     },
-    runtime::spec::ExecSpec,
-    specgen::signal,
+    shim::wire::ExecSpec,
     state::records::{ContainerRecord, Exit},
 };
 use indexmap::IndexMap;

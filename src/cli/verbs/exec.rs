@@ -8,8 +8,7 @@ use crate::{
         exit::{Code, Error, Outcome},
         session::{Aim, End, Given, Session, Wish},
     },
-    runtime::spec::ExecSpec,
-    shim::wire::{Client, Io, Request, ShimSpec},
+    shim::wire::{Client, ExecSpec, Io, Request, ShimSpec},
     state::record,
 };
 use std::{io::IsTerminal, path::PathBuf};

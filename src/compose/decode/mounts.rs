@@ -285,7 +285,10 @@ impl Decoder<'_> {
             "uid" => value.parse().ok().map(|uid| tmpfs.uid = Some(uid)),
             "gid" => value.parse().ok().map(|gid| tmpfs.gid = Some(gid)),
             "nr_inodes" | "nr_blocks" | "mpol" | "huge" => return self.later(at, format!("the option `{name}`")),
-            _ if TMPFS_FLAGS.contains(&option) => Some(tmpfs.options.push(option.to_owned())),
+            _ if TMPFS_FLAGS.contains(&option) => {
+                tmpfs.options.push(option.to_owned());
+                Some(())
+            }
             _ => None,
         };
         if read.is_none() {

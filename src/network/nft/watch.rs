@@ -60,7 +60,7 @@ fn nothing_yet(error: io::Error) -> io::Result<bool> {
 fn foreign_change(socket: &Socket) -> io::Result<bool> {
     let mut buffer = Vec::with_capacity(64 * 1024);
     match socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
-        Ok(_) => Ok(messages(&buffer).any(|message| is_foreign(message))),
+        Ok(_) => Ok(messages(&buffer).any(is_foreign)),
         // More came than the buffer held: something has changed, that much is sure.
         Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(true),
         Err(error) => Err(error),
