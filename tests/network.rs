@@ -596,6 +596,99 @@ fn forward_drops_of_others_are_passed_and_left_as_they_were() {
     });
 }
 
+/// The real one, with everything of its own: root, run directory, network and mount namespace.
+struct Docker {
+    process: std::process::Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Docker {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        let script = format!(
+            "mount -t tmpfs tmpfs /run && exec dockerd --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid \
+             -H unix://{at}/sock --storage-driver vfs"
+        );
+        let process = Command::new("unshare")
+            .args(["-m", "sh", "-c", &script])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let docker = Self { process, _dir: dir };
+        let ready = || {
+            let chain = Command::new("iptables").args(["-S", "DOCKER-USER"]).output();
+            chain.is_ok_and(|output| output.status.success())
+        };
+        for _ in 0..300 {
+            if ready() {
+                return docker;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("dockerd did not come up");
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn docker_on_the_same_host_and_muster_leave_each_other_alone() {
+    on_a_host(|host| async move {
+        if !installed("dockerd") {
+            return;
+        }
+        // As on a fresh machine: Docker then turns forwarding on, and drops what it does not know.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+        let docker = Docker::start();
+        let before = run("iptables -S FORWARD");
+        assert!(before.contains("-P FORWARD DROP"), "{before}");
+
+        let other = host.neighbour();
+        let network = host.network("shop", "default", false).await;
+        let (web, peer) = (host.container('a', &[&network]).await, host.container('b', &[&network]).await);
+        serve(&web, 80, "web");
+        let (_held, publications) = publish(&host, &web, &[port(Protocol::Tcp, 8080, 80)]);
+        let spec = firewall("shop", &[&network], &[&web, &peer], publications);
+        assert_eq!(host.networks.apply(&spec).await.unwrap(), [""; 0]);
+        let works = || {
+            let outside = inside(other.as_fd(), || TcpListener::bind("0.0.0.0:0").unwrap());
+            inside(other.as_fd(), || TcpStream::connect_timeout(&(HOST, 8080).into(), NEVER)).is_ok()
+                && tcp(Ipv4Addr::LOCALHOST, 8080).is_ok()
+                && peer.reaches(web.address(0), 80)
+                && peer.reaches(NEIGHBOUR, outside.local_addr().unwrap().port())
+        };
+        assert!(works());
+        // The other order: Docker comes, or comes again, to a host where muster runs.
+        drop(docker);
+        assert!(works());
+        run("iptables -F FORWARD");
+        run("iptables -F DOCKER-USER");
+        run("iptables -X DOCKER-USER");
+        let mut watch = host.networks.watch().unwrap();
+        let docker = Docker::start();
+        tokio::time::timeout(SOON, watch.changed()).await.unwrap().unwrap();
+        host.networks.repair(&spec).await.unwrap();
+        assert!(works());
+
+        for container in [&web, &peer] {
+            host.networks.teardown(&container.id).await.unwrap();
+        }
+        host.networks.remove(&network.name).await.unwrap();
+        host.networks.drop_firewall("shop").await.unwrap();
+        assert_eq!(run("iptables -S FORWARD"), before);
+        assert_eq!(run("iptables -S DOCKER-USER"), "-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n");
+        drop(docker);
+    });
+}
+
 #[test]
 fn a_flush_by_others_is_noticed_and_repaired_and_own_changes_are_not_told() {
     on_a_host(|host| async move {

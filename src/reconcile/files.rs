@@ -10,7 +10,12 @@ use crate::{
     model::{ContainerId, NetworkMode, Service},
     state::{Durability, Layout, record, records::NetworkUse},
 };
-use std::{fs, io, net::IpAddr, os::unix::fs::DirBuilderExt, path::Path};
+use std::{
+    fs, io,
+    net::IpAddr,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+};
 
 /// Makes `upper`, `work` and `log`; nobody but root gets in (CVE-2021-41091).
 pub fn directories(layout: &Layout, id: &ContainerId) -> Result<(), Failure> {
@@ -33,8 +38,12 @@ pub fn generate(
     layout: &Layout,
     id: &ContainerId,
 ) -> Result<(), Failure> {
-    let write = |file: &str, text: &str| {
-        record::write_bytes(&layout.container_file(id, file), text.as_bytes(), Durability::Volatile)
+    let write = |file: &str, text: &str| -> Result<(), Failure> {
+        let path = layout.container_file(id, file);
+        record::write_bytes(&path, text.as_bytes(), Durability::Volatile)?;
+        // Programs of every user look names up; the directory keeps the host's users out.
+        let readable = fs::set_permissions(&path, fs::Permissions::from_mode(0o644));
+        readable.map_err(|error| failure(format!("cannot make {} readable: {error}", path.display())))
     };
     let host = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let addresses: Vec<IpAddr> = networks.iter().map(|used| used.address).collect();

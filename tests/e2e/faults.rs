@@ -73,7 +73,7 @@ fn a_killed_supervisor_costs_no_container_no_request_and_comes_back() {
     assert!(before.iter().all(|pid| proc::alive(*pid)));
     proc::kill(before[1], Signal::KILL);
     eventually("the policy brings it back", Duration::from_secs(3), || {
-        stack.ps_of("other")["State"] == "running" && stack.pid("other") != before[1]
+        stack.running("other").is_some_and(|pid| pid != before[1])
     });
     assert_eq!(stack.pid("web"), before[0]);
 }
@@ -97,7 +97,7 @@ fn a_container_that_ends_while_no_supervisor_lives_is_brought_back() {
     proc::kill(supervisor, Signal::KILL);
     proc::kill(other, Signal::KILL);
     eventually("another process runs", Duration::from_secs(4), || {
-        stack.ps_of("other")["State"] == "running" && stack.pid("other") != other
+        stack.running("other").is_some_and(|pid| pid != other)
     });
 }
 
@@ -110,9 +110,7 @@ fn a_killed_shim_takes_its_container_along_and_the_policy_brings_it_back() {
     let (shim, web, other) = (stack.shim("web"), stack.pid("web"), stack.pid("other"));
     proc::kill(shim, Signal::KILL);
     let took = eventually("its container is gone", Duration::from_secs(1), || !proc::alive(web));
-    eventually("it is back", Duration::from_secs(4), || {
-        stack.ps_of("web")["State"] == "running" && stack.pid("web") != web
-    });
+    eventually("it is back", Duration::from_secs(4), || stack.running("web").is_some_and(|pid| pid != web));
     eventually("the port answers again", Duration::from_secs(2), || {
         http::get(loopback(port), "/").is_ok_and(|body| body == "busybox here\n")
     });

@@ -92,5 +92,10 @@ fn make_rootfs(root: &Path) {
     }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/tmp:/bin/sh\n").unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\nalice:x:1000:\nteam:x:2000:alice\n").unwrap();
+    // Without it the C library loads modules that a static program cannot load, and crashes.
+    let databases = ["passwd", "group", "hosts", "services", "protocols", "networks"];
+    let lines: String =
+        databases.iter().map(|name| format!("{name}: files{}\n", if *name == "hosts" { " dns" } else { "" })).collect();
+    fs::write(root.join("etc/nsswitch.conf"), lines).unwrap();
     fs::write(root.join("www/index.html"), "busybox here\n").unwrap();
 }

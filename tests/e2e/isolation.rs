@@ -27,7 +27,7 @@ networks:
         let record = stack.record(service);
         record.networks.iter().find(|used| used.key == network).unwrap().address.to_string()
     };
-    let reaches = |from: &str, to: &str| stack.shell(from, &format!("wget -q -T 2 -O - http://{to}/")).code == 0;
+    let reaches = |from: &str, to: &str| stack.shell(from, &format!("timeout 2 wget -q -O - http://{to}/")).code == 0;
     eventually("a neighbour is reached", Duration::from_secs(3), || reaches("front", &address("both", "front")));
     assert!(reaches("both", &address("back", "back")));
     assert!(reaches("back", &address("both", "back")));
@@ -50,9 +50,9 @@ fn projects_do_not_reach_each_other() {
     one.up();
     two.up();
     let address = two.record("x").networks[0].address;
-    assert_ne!(one.shell("x", &format!("wget -q -T 2 -O - http://{address}/")).code, 0);
+    assert_ne!(one.shell("x", &format!("timeout 2 wget -q -O - http://{address}/")).code, 0);
     let own = one.record("x").networks[0].address;
-    assert_eq!(one.shell("x", &format!("wget -q -T 2 -O - http://{own}/")).code, 0);
+    assert_eq!(one.shell("x", &format!("timeout 2 wget -q -O - http://{own}/")).code, 0);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_external_network_joins_projects_and_must_exist() {
     owner.up();
     guest.up();
     eventually("by name over the shared network", Duration::from_secs(3), || {
-        guest.shell("x", "wget -q -T 2 -O - http://server/").code == 0
+        guest.shell("x", "timeout 2 wget -q -O - http://server/").code == 0
     });
     // The owner cannot take the network away under its guest.
     let ran = owner.run(&["down", "-t", "0"]);

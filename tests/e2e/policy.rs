@@ -64,7 +64,7 @@ services:
     let kept = stack.pid("kept");
     proc::kill(kept, rustix::process::Signal::KILL);
     eventually("the killed one came back", Duration::from_secs(4), || {
-        stack.ps_of("kept")["State"] == "running" && stack.pid("kept") != kept
+        stack.running("kept").is_some_and(|pid| pid != kept)
     });
     stack.ok(&["stop", "-t", "0"]);
     std::thread::sleep(Duration::from_millis(600));

@@ -156,9 +156,15 @@ impl Stack {
     /// Pid of a running service's container, in this PID namespace.
     #[track_caller]
     pub fn pid(&self, service: &str) -> i32 {
-        let status = self.record(service).status;
-        let Status::Running { pid, .. } = status else { panic!("{service} does not run: {status:?}") };
-        pid
+        self.running(service).unwrap_or_else(|| panic!("{service} does not run\n{}", self.diagnosis()))
+    }
+
+    /// The same, `None` between two runs.
+    pub fn running(&self, service: &str) -> Option<i32> {
+        match self.record(service).status {
+            Status::Running { pid, .. } => Some(pid),
+            _ => None,
+        }
     }
 
     #[track_caller]
