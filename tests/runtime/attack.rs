@@ -132,7 +132,6 @@ fn keeper_killed() {
 }
 
 pub fn hold(_: &str) {
-    
     let fixture = Fixture::new(&["sleep", "60"]).with(|spec| spec.process.user = "app".to_owned());
     let (running, _output) = fixture.start().unwrap();
     println!("{}", running.pid);
