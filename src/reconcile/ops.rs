@@ -5,7 +5,7 @@ use super::{
     container::{self, Inheritance, Order, random},
     execute::{Context, superseded},
     failure,
-    owner::{Of, Until, Which},
+    owner::{Of, Owner, Until, Which},
     remove, report,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     model::{Condition, ContainerId, NetworkId, Project, PullPolicy, ids, intent::Intent},
     network::NetworkSpec,
     plan::{Op, OpId, Slot},
-    state::records::ContainerRecord,
+    state::{Layout, records::ContainerRecord},
     volume::VolumeSpec,
 };
 use std::sync::Arc;
@@ -178,16 +178,17 @@ async fn start_container(
         None => Which::Slot(slot.clone()),
     };
     let of = Of::One(which.clone());
-    if let Intent::Run(run) = &context.intent
-        && slot.number == 0
-        && !run.detach
-        && let [record] = context.owner.records(of.clone()).await?.as_slice()
-    {
-        context.tell(Progress::Ready { container: record.id.as_str().to_owned(), name: name.to_owned() });
-    }
-    match context.owner.start(which).await {
+    let held = matches!(&context.intent, Intent::Run(run) if slot.number == 0 && !run.detach);
+    let attended = async {
+        // No answer: it could not be started, which the other branch tells.
+        if held && let Ok(container) = context.owner.held(which.clone()).await {
+            context.tell(Progress::Ready { container: container.as_str().to_owned(), name: name.to_owned() });
+        }
+    };
+    let (started, ()) = futures_util::join!(context.owner.start(which.clone()), attended);
+    match started {
         Ok(()) => Ok(None),
-        Err(failure) => Err(explain(failure, of, context).await),
+        Err(failure) => Err(explain(failure, of, context.owner, &context.hands.layout).await),
     }
 }
 
@@ -199,13 +200,17 @@ async fn await_condition(service: &str, condition: Condition, context: &Context<
     };
     match met {
         Ok(()) => Ok(None),
-        Err(failure) => Err(explain(failure, Of::Service(service.to_owned()), context).await),
+        Err(failure) => {
+            let of = Of::Service(service.to_owned());
+            Err(explain(failure, of, context.owner, &context.hands.layout).await)
+        }
     }
 }
 
-async fn explain(failure: Failure, of: Of, context: &Context<'_>) -> Failure {
-    let records = context.owner.records(of).await.unwrap_or_default();
-    report::explain(failure, &records, &context.hands.layout)
+/// Adds to a failure what is known of the containers it is about.
+pub async fn explain(failure: Failure, of: Of, owner: &Owner, layout: &Layout) -> Failure {
+    let records = owner.records(of).await.unwrap_or_default();
+    report::explain(failure, &records, layout)
 }
 
 async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>) -> Result<Detail, Failure> {

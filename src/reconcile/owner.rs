@@ -22,6 +22,8 @@ pub enum Ask {
     Adopt { container: Box<NewContainer>, done: Reply<()> },
     /// Answered when the program runs, or could not be run.
     Start { which: Which, done: Reply<Result<(), Failure>> },
+    /// Answered when a held container waits for somebody to attach; the reply is dropped when that cannot come.
+    Held { which: Which, done: Reply<ContainerId> },
     /// Answered when the container has ended.
     Stop { id: ContainerId, grace: Option<Duration>, done: Reply<Result<(), Failure>> },
     /// Answered when the signal is sent, and with SIGKILL when the container has ended.
@@ -90,6 +92,9 @@ impl Owner {
     }
     pub async fn start(&self, which: Which) -> Result<(), Failure> {
         self.ask(|done| Ask::Start { which, done }).await?
+    }
+    pub async fn held(&self, which: Which) -> Result<ContainerId, Failure> {
+        self.ask(|done| Ask::Held { which, done }).await
     }
     pub async fn stop(&self, id: ContainerId, grace: Option<Duration>) -> Result<(), Failure> {
         self.ask(|done| Ask::Stop { id, grace, done }).await?

@@ -11,10 +11,10 @@ use crate::{
     reconcile::{
         Hands,
         execute::{Context, Summary, execute},
-        failure, observe,
-        owner::{Owner, Until},
+        failure, observe, ops,
+        owner::{Of, Owner, Until},
     },
-    state::{Durability, record},
+    state::{Durability, Layout, record},
 };
 use std::{io::Write, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -78,7 +78,7 @@ async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -
     if summary.failures == 0
         && let (Some(wait), Some(project)) = (apply.wait, &project)
     {
-        all_up(owner, project, &apply.intent, wait.timeout_seconds).await?;
+        all_up(owner, project, &apply.intent, wait.timeout_seconds, &hands.layout).await?;
     }
     Ok(summary)
 }
@@ -149,7 +149,13 @@ fn remember(intent: &Intent, project: Option<&Project>, hands: &Hands, summary: 
 }
 
 /// `up --wait`: every service runs, is healthy where it has a check, or is done where another one waits for that.
-async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Option<u64>) -> Result<(), Failure> {
+async fn all_up(
+    owner: &Owner,
+    project: &Project,
+    intent: &Intent,
+    timeout: Option<u64>,
+    layout: &Layout,
+) -> Result<(), Failure> {
     let chosen = match intent {
         Intent::Up(up) if !up.services.is_empty() => up.services.clone(),
         _ => project.services.keys().cloned().collect(),
@@ -162,7 +168,10 @@ async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Opti
     let all = async {
         for name in chosen {
             let until = if job(&name) { Until::Condition(Condition::Completed) } else { Until::Up };
-            owner.until(name, until).await?;
+            let met = owner.until(name.clone(), until).await;
+            if let Err(failure) = met {
+                return Err(ops::explain(failure, Of::Service(name), owner, layout).await);
+            }
         }
         Ok(())
     };

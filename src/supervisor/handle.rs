@@ -44,6 +44,16 @@ impl World {
         deeds
     }
 
+    /// A dropped reply says that nobody will ever be waited for.
+    pub fn held(&mut self, which: &Which, done: Reply<ContainerId>) {
+        let Some(id) = self.find(which) else { return };
+        match self.containers.get_mut(&id) {
+            Some(container) if container.is_held => drop(done.send(id)),
+            Some(container) => container.attending.push(done),
+            None => {}
+        }
+    }
+
     pub fn stop(
         &mut self,
         id: &ContainerId,
@@ -108,6 +118,13 @@ impl World {
                 container.record.status =
                     Status::Running { pid, start_time, shim_pid, shim_start_time, started_at: at };
                 self.step(id, Event::Started, now)
+            }
+            LinkEvent::Response(Response::Held, _) => {
+                container.is_held = true;
+                for done in container.attending.drain(..) {
+                    let _ = done.send(id.clone());
+                }
+                Vec::new()
             }
             LinkEvent::Response(Response::Failed { error }, _) => {
                 container.last_exit = Some(exit_of_failure(error.code, error.message.clone()));
@@ -241,6 +258,9 @@ impl World {
                 }
             }
             State::Created | State::Exited { .. } | State::Dead { .. } => {
+                if !matches!(container.machine.state, State::Created) {
+                    container.attending.clear();
+                }
                 for done in container.stopping.drain(..) {
                     let _ = done.send(Ok(()));
                 }

@@ -191,6 +191,10 @@ impl Supervisor {
                 deeds
             }
             Ask::Start { which, done } => self.world.start(&which, done, now()),
+            Ask::Held { which, done } => {
+                self.world.held(&which, done);
+                Vec::new()
+            }
             Ask::Stop { id, grace, done } => self.world.stop(&id, grace, done, now()),
             Ask::Kill { id, signal, done } => self.world.kill(&id, signal, done, now()),
             Ask::Release { id, done } => self.world.release(&id, done),

@@ -42,6 +42,10 @@ pub struct Container {
     pub launch_when_closed: bool,
     pub starting: Vec<Reply<Result<(), Failure>>>,
     pub stopping: Vec<Reply<Result<(), Failure>>>,
+    /// Those who attach once the shim waits for them.
+    pub attending: Vec<Reply<ContainerId>>,
+    /// The shim waits for somebody to attach.
+    pub is_held: bool,
     /// The resolver's task of the present network.
     pub resolver: Option<Serving>,
 }
@@ -66,6 +70,8 @@ impl Container {
             launch_when_closed: false,
             starting: Vec::new(),
             stopping: Vec::new(),
+            attending: Vec::new(),
+            is_held: false,
             resolver: None,
         }
     }
