@@ -40,12 +40,10 @@ pub struct Container {
     pub last_exit: Option<Exit>,
     /// A launch that has to wait until the shim of the run before has left.
     pub launch_when_closed: bool,
+    /// Its shim waits for somebody to attach before it starts the program (`muster run`).
+    pub held: bool,
     pub starting: Vec<Reply<Result<(), Failure>>>,
     pub stopping: Vec<Reply<Result<(), Failure>>>,
-    /// Those who attach once the shim waits for them.
-    pub attending: Vec<Reply<ContainerId>>,
-    /// The shim waits for somebody to attach.
-    pub is_held: bool,
     /// The resolver's task of the present network.
     pub resolver: Option<Serving>,
 }
@@ -68,10 +66,9 @@ impl Container {
             probe,
             last_exit: None,
             launch_when_closed: false,
+            held: false,
             starting: Vec::new(),
             stopping: Vec::new(),
-            attending: Vec::new(),
-            is_held: false,
             resolver: None,
         }
     }
