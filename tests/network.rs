@@ -17,6 +17,7 @@ use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -255,7 +256,21 @@ fn neighbours_reach_each_other_and_the_world_sees_the_hosts_address() {
 
 #[test]
 fn published_ports_answer_from_everywhere() {
-    on_a_host(|host| async move {
+    published_ports(true);
+}
+
+/// Where nobody loaded br_netfilter, or turned it off, bridged packets take another way.
+#[test]
+fn published_ports_answer_from_everywhere_without_br_netfilter() {
+    published_ports(false);
+}
+
+fn published_ports(br_netfilter: bool) {
+    on_a_host(move |host| async move {
+        let switch = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables");
+        if switch.exists() {
+            std::fs::write(switch, if br_netfilter { "1" } else { "0" }).unwrap();
+        }
         let other = host.neighbour();
         let (front, back) = (host.network("shop", "front", false).await, host.network("shop", "back", false).await);
         let web = host.container('a', &[&front]).await;
@@ -599,7 +614,7 @@ fn forward_drops_of_others_are_passed_and_left_as_they_were() {
 /// The real one, with everything of its own: root, run directory, network and mount namespace.
 struct Docker {
     process: std::process::Child,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Docker {
@@ -608,26 +623,22 @@ impl Docker {
         let at = dir.path().display();
         let script = format!(
             "mount -t tmpfs tmpfs /run && exec dockerd --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid \
-             -H unix://{at}/sock --storage-driver vfs"
+             -H unix://{at}/sock --storage-driver vfs >{at}/log 2>&1"
         );
-        let process = Command::new("unshare")
-            .args(["-m", "sh", "-c", &script])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let docker = Self { process, _dir: dir };
+        let process = Command::new("unshare").args(["-m", "sh", "-c", &script]).spawn().unwrap();
+        let docker = Self { process, dir };
         let ready = || {
-            let chain = Command::new("iptables").args(["-S", "DOCKER-USER"]).output();
-            chain.is_ok_and(|output| output.status.success())
+            // The last rule that it writes.
+            let chain = Command::new("iptables").args(["-S", "FORWARD"]).output();
+            chain.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("-o docker0 -j ACCEPT"))
         };
-        for _ in 0..300 {
+        for _ in 0..600 {
             if ready() {
                 return docker;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("dockerd did not come up");
+        panic!("dockerd did not come up: {}", std::fs::read_to_string(docker.dir.path().join("log")).unwrap());
     }
 }
 
@@ -712,6 +723,52 @@ fn a_flush_by_others_is_noticed_and_repaired_and_own_changes_are_not_told() {
         tokio::time::timeout(SOON, watch.changed()).await.unwrap().unwrap();
         assert!(host.networks.repair(&spec).await.unwrap().tables);
         assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_ok());
+    });
+}
+
+/// firewalld ends its forward chain with a reject, and a reload makes the whole table anew.
+#[test]
+fn firewallds_reject_is_passed_and_passed_again_after_its_reload() {
+    on_a_host(|host| async move {
+        if !installed("nft") {
+            return;
+        }
+        let other = host.neighbour();
+        let network = host.network("shop", "default", false).await;
+        let web = host.container('a', &[&network]).await;
+        serve(&web, 80, "web");
+        let (_held, publications) = publish(&host, &web, &[port(Protocol::Tcp, 8080, 80)]);
+        let spec = firewall("shop", &[&network], &[&web], publications);
+        host.networks.apply(&spec).await.unwrap();
+        let works = || inside(other.as_fd(), || TcpStream::connect_timeout(&(HOST, 8080).into(), NEVER)).is_ok();
+        for _ in 0..2 {
+            run("nft add table inet firewalld");
+            run("nft add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; policy accept; }");
+            run("nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited");
+            assert!(!works());
+            assert!(host.networks.repair(&spec).await.unwrap().passes);
+            assert!(works());
+            run("nft delete table inet firewalld");
+        }
+    });
+}
+
+#[test]
+fn a_drop_of_iptables_legacy_is_passed_and_left_as_it_was() {
+    on_a_host(|host| async move {
+        if !installed("iptables-legacy") || !Path::new("/proc/net/ip_tables_names").exists() {
+            return;
+        }
+        let other = host.neighbour();
+        let network = host.network("shop", "default", false).await;
+        let web = host.container('a', &[&network]).await;
+        serve(&web, 80, "web");
+        run("iptables-legacy -P FORWARD DROP");
+        let (_held, publications) = publish(&host, &web, &[port(Protocol::Tcp, 8080, 80)]);
+        host.apply("shop", &[&network], &[&web], publications).await;
+        assert!(inside(other.as_fd(), || TcpStream::connect_timeout(&(HOST, 8080).into(), NEVER)).is_ok());
+        host.networks.remove_with(&network.name, std::slice::from_ref(&web.id)).await.unwrap();
+        assert_eq!(run("iptables-legacy -S FORWARD"), "-P FORWARD DROP\n");
     });
 }
 
@@ -900,6 +957,32 @@ fn a_container_has_dockers_defaults_and_no_ipv6_but_its_own_loopback() {
         assert!(!run("ip -o -6 address").contains("mst"), "no IPv6 at the host's ends either");
         assert_eq!(a.sandbox.interfaces[0].name, "eth0");
         assert!(a.sandbox.interfaces[0].default_route);
+    });
+}
+
+#[test]
+fn a_container_is_on_the_wire_when_it_is_prepared() {
+    on_a_host(|host| async move {
+        let network = host.network("shop", "default", false).await;
+        let server = host.container('f', &[&network]).await;
+        serve(&server, 80, "server");
+        let to = server.address(0);
+        // Many at once, so that they stand in each other's way.
+        let connect = async |digit: char| {
+            let one = host.container(digit, &[&network]).await;
+            let namespace = one.sandbox.netns.try_clone().unwrap();
+            tokio::task::spawn_blocking(move || {
+                let from = Instant::now();
+                inside(namespace.as_fd(), || tcp(to, 80)).unwrap();
+                from.elapsed()
+            })
+            .await
+            .unwrap()
+        };
+        let waits = futures_util::future::join_all("0123456789abcde".chars().map(connect)).await;
+        // A lost first packet costs a second (RFC 6298).
+        let slow: Vec<_> = waits.into_iter().filter(|wait| *wait > Duration::from_millis(500)).collect();
+        assert_eq!(slow, []);
     });
 }
 

@@ -35,6 +35,11 @@ impl Upstreams {
     pub fn host() -> Self {
         Self::Host(PathBuf::from("/etc/resolv.conf"))
     }
+    /// Nobody: for a container on internal networks alone, whose questions would carry what it knows out into the world
+    /// (CVE-2024-29018).
+    pub fn none() -> Self {
+        Self::Fixed(Vec::new())
+    }
     pub fn fixed(addresses: &[IpAddr]) -> Self {
         Self::Fixed(addresses.iter().map(|address| SocketAddr::new(*address, PORT)).collect())
     }

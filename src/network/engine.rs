@@ -3,10 +3,10 @@
 use super::{
     EndpointSpec, FirewallSpec, FirewallWatch, Lease, LeaseRequest, NetworkError, NetworkRecord, NetworkSpec, Peer,
     PortConflicts, Repaired, Reservation, Sandbox, bridge, firewall, lease,
-    netlink::Channel,
+    netlink::{Channel, errno_of},
     nft::{
         conntrack, encode, foreign, legacy,
-        rule::Family,
+        rule::{Family, Table},
         transaction::{self, Transaction},
     },
     ports, record, route, sandbox, subnet,
@@ -154,8 +154,9 @@ impl Networks {
         let spec = spec.clone();
         thread::run(NFT_THREAD, "write the packet filter", move |later| {
             let channel = filter(later)?;
-            commit(channel, &spec)?;
-            Ok(pass_others(channel)?.1)
+            let mut warnings = commit(channel, &spec)?;
+            warnings.extend(pass_others(channel)?.1);
+            Ok(warnings)
         })
         .await
     }
@@ -283,34 +284,56 @@ fn filter(later: &mut CloseLater) -> Result<&Channel, NetworkError> {
     Ok(&later[later.len() - 1])
 }
 
-fn commit(channel: &Channel, spec: &FirewallSpec) -> Result<(), NetworkError> {
+/// Returns what a person should know.
+fn commit(channel: &Channel, spec: &FirewallSpec) -> Result<Vec<String>, NetworkError> {
     let failed = || NetworkError::kernel(format!("write the packet filter of project {}", spec.project));
     let tables = firewall::tables(spec)?;
-    let mut transaction = Transaction::default();
-    for table in &tables {
-        transaction.replace(table);
+    let mut warnings = Vec::new();
+    match replace(channel, &tables, &firewall::table_name(&spec.project)) {
+        Err(error) if tables.len() > 1 && lacks_family(&error) => {
+            warnings.push(format!(
+                "this kernel has no nftables for bridges ({error}): containers with NET_RAW can take each other's \
+                 addresses"
+            ));
+            let mut transaction = Transaction::default();
+            transaction.replace(&tables[0]);
+            transaction.commit(channel).map_err(failed())?;
+        }
+        other => other.map_err(failed())?,
     }
-    if tables.len() == 1
-        && foreign::count_rules(channel, encode::family(Family::Bridge), &tables[0].name)
-            .is_ok_and(|count| count.is_some())
-    {
-        transaction.delete(Family::Bridge, &tables[0].name);
-    }
-    transaction.commit(channel).map_err(failed())?;
     let routes = route::open().map_err(failed())?;
     let local: Vec<Ipv4Addr> =
         route::addresses(&routes).map_err(failed())?.into_iter().map(|(_, address, _)| address).collect();
     conntrack::forget_stale(channel, &spec.publications, &local).map_err(failed())?;
-    Ok(())
+    Ok(warnings)
+}
+
+/// All tables of the project at once; the bridge one goes where there is none any more.
+fn replace(channel: &Channel, tables: &[Table], name: &str) -> std::io::Result<()> {
+    let mut transaction = Transaction::default();
+    for table in tables {
+        transaction.replace(table);
+    }
+    let bridge = encode::family(Family::Bridge);
+    if tables.iter().all(|table| table.family != Family::Bridge)
+        && foreign::count_rules(channel, bridge, name).is_ok_and(|rules| rules > 0)
+    {
+        transaction.delete(Family::Bridge, name);
+    }
+    transaction.commit(channel)
 }
 
 fn is_whole(channel: &Channel, spec: &FirewallSpec) -> Result<bool, NetworkError> {
     let failed = || NetworkError::kernel(format!("look at the packet filter of project {}", spec.project));
     for table in firewall::tables(spec)? {
         let wanted: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
-        let found = foreign::count_rules(channel, encode::family(table.family), &table.name).map_err(failed())?;
-        if found != Some(wanted) {
-            return Ok(false);
+        match foreign::count_rules(channel, encode::family(table.family), &table.name) {
+            Err(error) if table.family == Family::Bridge && lacks_family(&error) => {}
+            found => {
+                if found.map_err(failed())? != wanted {
+                    return Ok(false);
+                }
+            }
         }
     }
     Ok(true)
@@ -325,5 +348,5 @@ fn pass_others(channel: &Channel) -> Result<(bool, Vec<String>), NetworkError> {
 }
 
 fn lacks_family(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::ENOENT))
+    matches!(errno_of(error), Some(libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::ENOENT))
 }

@@ -18,6 +18,8 @@ pub enum NetworkError {
     Kernel { what: String, source: io::Error },
     #[error("cannot {verb} {}: {source}", path.display())]
     File { verb: &'static str, path: PathBuf, source: io::Error },
+    #[error("{0:?} is no name for a network: letters, digits, `_`, `.` and `-`, a letter or digit first, at most 200")]
+    BadName(String),
     #[error("network {0} does not exist")]
     Unknown(String),
     #[error("network {name} is in use by {}", containers.join(", "))]

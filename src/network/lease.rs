@@ -121,7 +121,14 @@ pub fn take(
     let _lock = lock(layout)?;
     let mut leases = read(layout, &network.name)?;
     let before = leases.clone();
-    let address = leases.take(network, container, request)?;
+    let address = match leases.take(network, container, request) {
+        // A crash may have left leases of containers that are no more; nobody asks for them until it matters.
+        Err(NetworkError::Full { .. } | NetworkError::AddressTaken { .. }) => {
+            leases.held.retain(|holder, _| layout.container(holder).exists());
+            leases.take(network, container, request)?
+        }
+        taken => taken?,
+    };
     if leases != before {
         write(layout, &network.name, &leases)?;
     }
@@ -195,6 +202,18 @@ mod tests {
         for address in ["10.5.0.0", "10.5.0.1", "10.5.0.7", "10.6.0.2"] {
             assert!(refused(&mut leases, address).contains("is not one that a container of 10.5.0.0/29 can have"));
         }
+    }
+
+    #[test]
+    fn leases_of_containers_that_are_gone_make_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("data"), dir.path().join("run"));
+        std::fs::create_dir_all(layout.container(&container('a'))).unwrap();
+        for digit in ['a', 'b', 'c', 'd', 'e', 'f'] {
+            take(&layout, &network(), &container(digit), &LeaseRequest::default()).unwrap();
+        }
+        let held: Vec<ContainerId> = read(&layout, "shop_back").unwrap().holders().cloned().collect();
+        assert_eq!(held, [container('a'), container('f')]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use netlink_packet_core::{
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
-use std::io;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::{fmt, io, time::Instant};
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -34,14 +35,29 @@ pub struct Refusal {
     pub text: Option<String>,
 }
 
-impl From<Refusal> for io::Error {
-    fn from(refusal: Refusal) -> Self {
-        let errno = io::Error::from_raw_os_error(refusal.errno);
-        match refusal.text {
-            Some(text) => io::Error::new(errno.kind(), format!("{text} ({errno})")),
-            None => errno,
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = io::Error::from_raw_os_error(self.errno);
+        match &self.text {
+            Some(text) => write!(f, "{text} ({errno})"),
+            None => write!(f, "{errno}"),
         }
     }
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        let kind = io::Error::from_raw_os_error(refusal.errno).kind();
+        io::Error::new(kind, refusal)
+    }
+}
+
+/// The errno of an error, also where the kernel's words came with it.
+pub fn errno_of(error: &io::Error) -> Option<i32> {
+    let refusal = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
+    refusal.map(|refusal| refusal.errno).or(error.raw_os_error())
 }
 
 impl Channel {
@@ -122,11 +138,29 @@ impl Channel {
     /// The same, each message as its bytes, header included. For what others made and a decoder may not know.
     pub fn dump_raw<T: NetlinkSerializable>(
         &self,
+        request: NetlinkMessage<T>,
+        each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.ask(request, NLM_F_DUMP, each)
+    }
+
+    /// What the kernel says of one object.
+    pub fn get_raw<T: NetlinkSerializable>(
+        &self,
+        request: NetlinkMessage<T>,
+        each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.ask(request, NLM_F_ACK, each)
+    }
+
+    fn ask<T: NetlinkSerializable>(
+        &self,
         mut request: NetlinkMessage<T>,
+        flags: u16,
         mut each: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         request.header.sequence_number = 1;
-        request.header.flags |= NLM_F_REQUEST | NLM_F_DUMP;
+        request.header.flags |= NLM_F_REQUEST | flags;
         let mut bytes = Vec::new();
         append(request, &mut bytes);
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
@@ -143,6 +177,41 @@ impl Channel {
                     _ => each(message)?,
                 }
                 rest = rest.get(aligned(length)..).unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// A socket that hears of every change of a group. More than its buffer holds is lost, and that alone is told.
+pub struct Listener {
+    socket: Socket,
+}
+
+impl Listener {
+    pub fn open(protocol: isize, group: u32) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
+        socket.bind_auto()?;
+        socket.add_membership(group)?;
+        Ok(Self { socket })
+    }
+
+    /// Waits until something was told since the last call. `false`: nothing came before the deadline.
+    pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
+        match poll(&mut ready, Some(&timeout)) {
+            Ok(0) => return Ok(false),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut buffer = Vec::with_capacity(64 * 1024);
+        loop {
+            buffer.clear();
+            match self.socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => return Err(error),
+                _ => {}
             }
         }
     }

@@ -59,7 +59,16 @@ fn digits(id: &str, count: usize) -> &str {
     id.get(..count).unwrap_or(id)
 }
 
+/// A name becomes a file: it must not leave the directory, nor look like a temporary file of it.
+pub(super) fn check_name(name: &str) -> Result<(), NetworkError> {
+    let mut bytes = name.bytes();
+    let starts = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let goes_on = bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if starts && goes_on && name.len() <= 200 { Ok(()) } else { Err(NetworkError::BadName(name.to_owned())) }
+}
+
 pub(super) fn read(layout: &Layout, name: &str) -> Result<Option<NetworkRecord>, NetworkError> {
+    check_name(name)?;
     Ok(record::read(&layout.network_record(name))?)
 }
 
@@ -67,7 +76,8 @@ pub(super) fn write(layout: &Layout, network: &NetworkRecord) -> Result<(), Netw
     Ok(record::write(&layout.network_record(&network.name), network, Durability::Durable)?)
 }
 
-/// All of them, by name.
+/// All of them, by name. One that cannot be read costs its own network, not all the others: it is left out and told in
+/// the log.
 pub(super) fn list(layout: &Layout) -> Result<Vec<NetworkRecord>, NetworkError> {
     let directory = layout.networks();
     let entries = match std::fs::read_dir(&directory) {
@@ -79,7 +89,10 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<NetworkRecord>, NetworkError> 
     for entry in entries {
         let path = entry.map_err(|source| NetworkError::File { verb: "read", path: directory.clone(), source })?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            networks.extend(record::read::<NetworkRecord>(&path)?);
+            match record::read::<NetworkRecord>(&path) {
+                Ok(network) => networks.extend(network),
+                Err(error) => tracing::warn!("{error}"),
+            }
         }
     }
     networks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -89,6 +102,26 @@ pub(super) fn list(layout: &Layout) -> Result<Vec<NetworkRecord>, NetworkError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_leave_the_directory_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("data"), dir.path().join("run"));
+        for name in ["", "..", "../x", "a/b", ".tmp-x", "a b", &"x".repeat(201)] {
+            assert!(matches!(read(&layout, name), Err(NetworkError::BadName(_))), "{name:?}");
+        }
+        assert_eq!(read(&layout, "shop_default").unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_record_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("data"), dir.path().join("run"));
+        std::fs::create_dir_all(layout.networks()).unwrap();
+        std::fs::write(layout.network_record("broken"), "{").unwrap();
+        assert_eq!(list(&layout).unwrap(), []);
+        assert!(read(&layout, "broken").unwrap_err().to_string().contains("broken.json is damaged"));
+    }
 
     #[test]
     fn interface_names_fit_the_kernel() {

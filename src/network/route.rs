@@ -1,6 +1,6 @@
 //! Links, addresses and routes: the messages, as `rtnetlink` builds them, and the few operations made of them.
 
-use super::netlink::Channel;
+use super::netlink::{Channel, Listener, attributes};
 use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkMessage};
 use netlink_packet_route::{
@@ -17,6 +17,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr},
     os::fd::{AsRawFd, BorrowedFd},
+    time::Instant,
 };
 
 pub type Message = NetlinkMessage<RouteNetlinkMessage>;
@@ -34,6 +35,18 @@ pub fn index_of(name: &str) -> io::Result<Option<u32>> {
         Err(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// The same, in the namespace of the channel.
+pub fn find_link(channel: &Channel, name: &str) -> io::Result<u32> {
+    let link = LinkUnspec::new_with_name(name).build();
+    let mut index = None;
+    channel.get_raw(NetlinkMessage::from(RouteNetlinkMessage::GetLink(link)), |message| {
+        // ifi_index
+        index = message.get(20..24).and_then(|four| four.try_into().ok()).map(u32::from_ne_bytes);
+        Ok(())
+    })?;
+    index.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// A bridge that is down yet. Its MAC is given, so that it does not follow the ports that come and go.
@@ -100,6 +113,40 @@ fn create(message: RouteNetlinkMessage) -> Message {
     let mut message = NetlinkMessage::from(message);
     message.header.flags = NLM_F_CREATE | NLM_F_EXCL;
     message
+}
+
+/// RTNLGRP_LINK
+const LINK_CHANGES: u32 = 1;
+
+/// Hears of every change of a link of the calling thread's network namespace.
+pub fn listen() -> io::Result<Listener> {
+    Listener::open(NETLINK_ROUTE, LINK_CHANGES)
+}
+
+/// Waits until packets pass a link.
+///
+/// A link whose other end comes up has its carrier at once, but the kernel activates its queue, and the bridge its
+/// port, in a work queue that waits for the RTNL lock; packets are dropped until then, and the first of a TCP
+/// connection is sent again after a second. Since Linux 6.8 the question alone settles it (linkwatch_sync_dev); before,
+/// the change is told.
+pub fn wait_until_up(channel: &Channel, changes: &Listener, index: u32, deadline: Instant) -> io::Result<()> {
+    while !is_operational(channel, index)? {
+        if !changes.wait(deadline)? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a link did not come up"));
+        }
+    }
+    Ok(())
+}
+
+/// nlmsghdr and ifinfomsg come before the attributes; IFLA_OPERSTATE is 16, IF_OPER_UP 6.
+fn is_operational(channel: &Channel, index: u32) -> io::Result<bool> {
+    let link = LinkUnspec::new_with_index(index).build();
+    let mut up = false;
+    channel.get_raw(NetlinkMessage::from(RouteNetlinkMessage::GetLink(link)), |message| {
+        up |= attributes(message.get(32..).unwrap_or_default()).any(|(kind, value)| kind == 16 && value == [6]);
+        Ok(())
+    })?;
+    Ok(up)
 }
 
 /// A range of addresses that the host uses, and what a person would call it.

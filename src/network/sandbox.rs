@@ -6,12 +6,13 @@
 //! 3 in the host:      one message with every veth pair, its inner end already inside and named
 //! 4 in the namespace: one message with loopback, addresses and the default route
 //! 5 the resolver's sockets, and the translation that leads 127.0.0.11:53 to them
+//! 6 packets pass: the kernel has activated what it does behind our back
 //! ```
 
 use super::{
     bridge::{sysctl, sysctl_if_there},
     error::NetworkError,
-    netlink::Channel,
+    netlink::{Channel, Listener},
     nft::{
         rule::{Action, Chain, Family, Hook, Kind, Match, Point, Rule, Table},
         transaction::{self, Transaction},
@@ -26,6 +27,7 @@ use ipnet::Ipv4Net;
 use std::{
     net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket},
     os::fd::{AsFd, OwnedFd},
+    time::{Duration, Instant},
 };
 
 /// Where the resolver is for the container's programs, as Docker's.
@@ -33,6 +35,9 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 /// Where its sockets are. Not 53: a container must be able to bind 0.0.0.0:53 itself (Pi-hole, CoreDNS). Not in the
 /// range of ephemeral ports, where a server of the container may well be.
 pub const RESOLVER_PORT: u16 = 65053;
+
+/// The kernel needs milliseconds, or what it takes to get the RTNL lock.
+const LINK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a container needs of its network, as descriptors. Closing them all, with the processes gone, ends it.
 #[derive(Debug)]
@@ -57,6 +62,7 @@ pub struct Interface {
 pub fn make(spec: &EndpointSpec, later: &mut CloseLater) -> Result<Sandbox, NetworkError> {
     let failed = |what: &str| NetworkError::kernel(format!("{what} container {}", spec.container.short()));
     let host = route::open().map_err(failed("open netlink for"))?;
+    let changes = route::listen().map_err(failed("open netlink for"))?;
     let bridges = bridges_of(spec)?;
     netns::unshare_network()?;
     let namespace = netns::current()?;
@@ -66,6 +72,7 @@ pub fn make(spec: &EndpointSpec, later: &mut CloseLater) -> Result<Sandbox, Netw
     add_addresses(&interfaces).map_err(failed("set the addresses of"))?;
     let (dns_udp, dns_tcp) = resolver_sockets().map_err(failed("open the resolver's sockets of"))?;
     lead_to_resolver(later).map_err(failed("lead 127.0.0.11 to the resolver of"))?;
+    wait_until_up(&host, &changes, &interfaces, &bridges).map_err(failed("wait for the links of"))?;
     Ok(Sandbox { netns: namespace, dns_udp, dns_tcp, interfaces })
 }
 
@@ -149,6 +156,17 @@ fn add_addresses(interfaces: &[Interface]) -> std::io::Result<()> {
     let gateway = interfaces.iter().find(|interface| interface.default_route).map(|interface| interface.lease.gateway);
     batch.extend(gateway.map(route::add_default_route));
     inside.all_or_error(batch)
+}
+
+/// Last, as the kernel has had its time by then. The bridge has no carrier before its first port has.
+fn wait_until_up(host: &Channel, changes: &Listener, interfaces: &[Interface], bridges: &[u32]) -> std::io::Result<()> {
+    let deadline = Instant::now() + LINK_PATIENCE;
+    for (interface, bridge) in interfaces.iter().zip(bridges) {
+        let link = route::find_link(host, &interface.lease.link)?;
+        route::wait_until_up(host, changes, link, deadline)?;
+        route::wait_until_up(host, changes, *bridge, deadline)?;
+    }
+    Ok(())
 }
 
 /// Once loopback is up: 127.0.0.11 is an address only then.

@@ -14,7 +14,7 @@ use crate::{
     model::{Condition, ContainerId, NetworkId, Project, PullPolicy, ids, intent::Intent},
     network::NetworkSpec,
     plan::{Op, OpId, Slot},
-    state::records::ContainerRecord,
+    state::{Layout, records::ContainerRecord},
     volume::VolumeSpec,
 };
 use std::sync::Arc;
@@ -179,7 +179,7 @@ async fn start_container(
     };
     let of = Of::One(which.clone());
     if let Err(failure) = context.owner.start(which).await {
-        return Err(explain(failure, of, context).await);
+        return Err(explain(failure, of, context.owner, &context.hands.layout).await);
     }
     if matches!(context.intent, Intent::Run(_))
         && slot.number == 0
@@ -199,13 +199,17 @@ async fn await_condition(service: &str, condition: Condition, context: &Context<
     };
     match met {
         Ok(()) => Ok(None),
-        Err(failure) => Err(explain(failure, Of::Service(service.to_owned()), context).await),
+        Err(failure) => {
+            let of = Of::Service(service.to_owned());
+            Err(explain(failure, of, context.owner, &context.hands.layout).await)
+        }
     }
 }
 
-async fn explain(failure: Failure, of: Of, context: &Context<'_>) -> Failure {
-    let records = context.owner.records(of).await.unwrap_or_default();
-    report::explain(failure, &records, &context.hands.layout)
+/// Adds to a failure what is known of the containers it is about.
+pub async fn explain(failure: Failure, of: Of, owner: &Owner, layout: &Layout) -> Failure {
+    let records = owner.records(of).await.unwrap_or_default();
+    report::explain(failure, &records, layout)
 }
 
 async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>) -> Result<Detail, Failure> {

@@ -12,9 +12,9 @@ use crate::{
         Hands,
         execute::{Context, Summary, execute},
         failure, observe, ops,
-        owner::{Owner, Until},
+        owner::{Of, Owner, Until},
     },
-    state::{Durability, record},
+    state::{Durability, Layout, record},
 };
 use std::{io::Write, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -104,7 +104,7 @@ async fn carry_out(
     if summary.failures == 0
         && let (Some(wait), Some(project)) = (apply.wait, &project)
     {
-        all_up(owner, project, &apply.intent, wait.timeout_seconds).await?;
+        all_up(owner, project, &apply.intent, wait.timeout_seconds, &hands.layout).await?;
     }
     let oneoff = Context::held(&context.oneoff).take();
     Ok((summary, oneoff))
@@ -176,7 +176,13 @@ fn remember(intent: &Intent, project: Option<&Project>, hands: &Hands, summary: 
 }
 
 /// `up --wait`: every service runs, is healthy where it has a check, or is done where another one waits for that.
-async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Option<u64>) -> Result<(), Failure> {
+async fn all_up(
+    owner: &Owner,
+    project: &Project,
+    intent: &Intent,
+    timeout: Option<u64>,
+    layout: &Layout,
+) -> Result<(), Failure> {
     let chosen = match intent {
         Intent::Up(up) if !up.services.is_empty() => up.services.clone(),
         _ => project.services.keys().cloned().collect(),
@@ -189,7 +195,9 @@ async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Opti
     let all = async {
         for name in chosen {
             let until = if job(&name) { Until::Condition(Condition::Completed) } else { Until::Up };
-            owner.until(name, until).await?;
+            if let Err(failure) = owner.until(name.clone(), until).await {
+                return Err(ops::explain(failure, Of::Service(name), owner, layout).await);
+            }
         }
         Ok(())
     };

@@ -43,7 +43,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let known = cx.layout.project(&target.name).exists()
         || !containers::list(&cx.layout, Some(&target.name)).containers.is_empty();
     if target.project.is_none() && !known {
-        cx.warn(&format!("no resource found to remove for project \"{}\"", target.name))?;
+        cx.warn(&format!("No resource found to remove for project \"{}\".", target.name))?;
         return Ok(Code::SUCCESS);
     }
     let environment = cx.env.variables.clone();

@@ -42,19 +42,17 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         cx.note("No stopped containers")?;
         return Ok(Code::SUCCESS);
     }
-    if !args.force {
-        let names: Vec<&str> = doomed.iter().map(|container| container.record.name.as_str()).collect();
-        if !confirm(cx, &format!("Going to remove {}", names.join(", ")))? {
-            return Ok(Code::SUCCESS);
-        }
+    let names: Vec<&str> = doomed.iter().map(|container| container.record.name.as_str()).collect();
+    cx.note(&format!("Going to remove {}", names.join(", ")))?;
+    if !args.force && !confirm(cx)? {
+        return Ok(Code::SUCCESS);
     }
     let intent = Intent::Rm { services: args.services, stop: args.stop, volumes: args.volumes };
     existing::carry_out(cx, target, intent, None)
 }
 
 /// Asks on standard error; the end of the input is no.
-fn confirm(cx: &mut Context, what: &str) -> Result<bool, Error> {
-    writeln!(cx.err, "{what}")?;
+fn confirm(cx: &mut Context) -> Result<bool, Error> {
     write!(cx.err, "Are you sure? [yN] ")?;
     cx.err.flush()?;
     let mut answer = String::new();

@@ -186,17 +186,16 @@ fn rules(channel: &Channel, family: u8, table: &str, chain: &str, mut each: impl
     })
 }
 
-/// How many rules a table has; `None` where it does not exist.
-pub fn count_rules(channel: &Channel, family: NetfilterProtoFamily, table: &str) -> io::Result<Option<usize>> {
+/// How many rules a table has; none where it does not exist.
+pub fn count_rules(channel: &Channel, family: NetfilterProtoFamily, table: &str) -> io::Result<usize> {
     let of_table = NfTablesMessage::GetRule(RuleMessage { attributes: vec![RuleAttribute::Table(table.into())] });
     let mut count = 0;
     match channel.dump_raw(request(family, of_table), |_| {
         count += 1;
         Ok(())
     }) {
-        Ok(()) => Ok(Some(count)),
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(0),
+        other => other.map(|()| count),
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Screen {
 impl Screen {
     /// Overwrites what was drawn before.
     pub fn draw(&mut self, board: &Board, now: Instant, err: &mut Writer) -> io::Result<()> {
+        if board.lines.is_empty() {
+            return Ok(());
+        }
         let (rows, columns) = size();
         let first = *self.first.get_or_insert(now);
         let frame = (now.duration_since(first).as_millis() / 100) as usize % SPINNER.len();
