@@ -38,6 +38,11 @@ pub(super) fn place(
         options.file_system.push(("mode", Some(mode)));
     }
     let target = target::open(root, path, Wanted::Directory)?;
+    if mode.is_none() {
+        // A restart finds this directory as if the image had it: it must say what a tmpfs without a wish has.
+        let made = sys::file::open_directory(target.as_fd(), ".".as_ref());
+        made.and_then(|made| sys::file::set_mode(made.as_fd(), 0o1777)).during(step)?;
+    }
     attach(&options, &target, path).during(step)
 }
 
