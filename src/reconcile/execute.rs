@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub retired: Mutex<HashMap<ContainerId, Inheritance>>,
     /// Images that were pulled for this command.
     pub pulled: Mutex<BTreeSet<String>>,
+    /// The container of a `run`, once it has started or waits for an attach.
+    pub oneoff: Mutex<Option<ContainerId>>,
 }
 
 impl Context<'_> {

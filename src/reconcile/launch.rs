@@ -38,7 +38,7 @@ pub fn launch(hands: &Hands, id: &ContainerId, parts: &mut Parts) -> Result<(), 
         .env_clear()
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(complaints(hands))
         .spawn()
         .map_err(|error| failure(format!("cannot start the shim of container {}: {error}", id.short())))?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
@@ -52,6 +52,13 @@ pub fn launch(hands: &Hands, id: &ContainerId, parts: &mut Parts) -> Result<(), 
     }
     parts.link = Some(link);
     Ok(())
+}
+
+/// What a shim has to say goes where its supervisor's words go, or nowhere.
+fn complaints(hands: &Hands) -> Stdio {
+    let path = hands.layout.supervisor_log(&hands.project);
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// A container that is up again, up to its start.

@@ -5,7 +5,7 @@ use super::{
     container::{self, Inheritance, Order, random},
     execute::{Context, superseded},
     failure,
-    owner::{Of, Until, Which},
+    owner::{Of, Owner, Retired, Until, Which},
     remove, report,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     model::{Condition, ContainerId, NetworkId, Project, PullPolicy, ids, intent::Intent},
     network::NetworkSpec,
     plan::{Op, OpId, Slot},
-    state::records::ContainerRecord,
+    state::{Layout, records::ContainerRecord},
     volume::VolumeSpec,
 };
 use std::sync::Arc;
@@ -178,17 +178,17 @@ async fn start_container(
         None => Which::Slot(slot.clone()),
     };
     let of = Of::One(which.clone());
-    if let Intent::Run(run) = &context.intent
+    if let Err(failure) = context.owner.start(which).await {
+        return Err(explain(failure, of, context.owner, &context.hands.layout).await);
+    }
+    if matches!(context.intent, Intent::Run(_))
         && slot.number == 0
-        && !run.detach
-        && let [record] = context.owner.records(of.clone()).await?.as_slice()
+        && let [record] = context.owner.records(of).await?.as_slice()
     {
         context.tell(Progress::Ready { container: record.id.as_str().to_owned(), name: name.to_owned() });
+        *Context::held(&context.oneoff) = Some(record.id.clone());
     }
-    match context.owner.start(which).await {
-        Ok(()) => Ok(None),
-        Err(failure) => Err(explain(failure, of, context).await),
-    }
+    Ok(None)
 }
 
 async fn await_condition(service: &str, condition: Condition, context: &Context<'_>) -> Result<Detail, Failure> {
@@ -199,31 +199,57 @@ async fn await_condition(service: &str, condition: Condition, context: &Context<
     };
     match met {
         Ok(()) => Ok(None),
-        Err(failure) => Err(explain(failure, Of::Service(service.to_owned()), context).await),
+        Err(failure) => {
+            let of = Of::Service(service.to_owned());
+            Err(explain(failure, of, context.owner, &context.hands.layout).await)
+        }
     }
 }
 
-async fn explain(failure: Failure, of: Of, context: &Context<'_>) -> Failure {
-    let records = context.owner.records(of).await.unwrap_or_default();
-    report::explain(failure, &records, &context.hands.layout)
+/// Adds to a failure what is known of the containers it is about.
+pub async fn explain(failure: Failure, of: Of, owner: &Owner, layout: &Layout) -> Failure {
+    let records = owner.records(of).await.unwrap_or_default();
+    report::explain(failure, &records, layout)
 }
 
 async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>) -> Result<Detail, Failure> {
     let Some(retired) = context.owner.release(id.clone()).await? else {
-        return Err(failure(format!("container {} is running; stop it first", id.short())));
+        // A `run --rm` may have been quicker.
+        let known = context.owner.records(Of::One(Which::Id(id.clone()))).await?;
+        return if known.is_empty() {
+            Ok(None)
+        } else {
+            Err(failure(format!("container {} is running; stop it first", id.short())))
+        };
     };
-    let ContainerRecord { volumes: uses, networks, ports, .. } = retired.record;
-    let published = !ports.is_empty();
-    let anonymous: Vec<String> = uses.iter().filter(|used| used.anonymous).map(|used| used.name.clone()).collect();
-    Context::held(&context.retired).insert(id.clone(), Inheritance { volumes: uses, networks, ports });
-    remove::discard(id, retired.parts, context.hands).await?;
-    if published {
-        context.owner.firewall().await?;
+    let record = &retired.record;
+    let inheritance =
+        Inheritance { volumes: record.volumes.clone(), networks: record.networks.clone(), ports: record.ports.clone() };
+    Context::held(&context.retired).insert(id.clone(), inheritance);
+    take_away(retired, volumes, context.owner, context.hands).await?;
+    Ok(None)
+}
+
+/// `run --rm`: waits for the end of the container, then removes it with its anonymous volumes.
+pub async fn remove_when_ended(id: &ContainerId, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
+    owner.ended(id.clone()).await?;
+    match owner.release(id.clone()).await? {
+        Some(retired) => take_away(retired, true, owner, hands).await,
+        // Somebody else has taken it away, or started it again.
+        None => Ok(()),
+    }
+}
+
+async fn take_away(retired: Retired, volumes: bool, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
+    let ContainerRecord { id, volumes: uses, ports, .. } = retired.record;
+    remove::discard(&id, retired.parts, hands).await?;
+    if !ports.is_empty() {
+        owner.firewall().await?;
     }
     if volumes {
-        for name in anonymous {
-            delete_volume(&name, context.hands).await?;
+        for used in uses.into_iter().filter(|used| used.anonymous) {
+            delete_volume(&used.name, hands).await?;
         }
     }
-    Ok(None)
+    Ok(())
 }

@@ -20,12 +20,14 @@ pub type Reply<T> = oneshot::Sender<T>;
 pub enum Ask {
     /// Take this container in; it is made, not started.
     Adopt { container: Box<NewContainer>, done: Reply<()> },
-    /// Answered when the program runs, or could not be run.
+    /// Answered when the program runs, or could not be run; for a `muster run`, when its shim waits for an attach.
     Start { which: Which, done: Reply<Result<(), Failure>> },
     /// Answered when the container has ended.
     Stop { id: ContainerId, grace: Option<Duration>, done: Reply<Result<(), Failure>> },
     /// Answered when the signal is sent, and with SIGKILL when the container has ended.
     Kill { id: ContainerId, signal: i32, done: Reply<Result<(), Failure>> },
+    /// Answered when the container has ended; nothing is done to end it.
+    Ended { id: ContainerId, done: Reply<Result<(), Failure>> },
     /// Forget this container, and hand over what has to be torn down. `None`: it is not known.
     Release { id: ContainerId, done: Reply<Option<Retired>> },
     /// Answered when the condition holds, or can no longer come to hold.
@@ -96,6 +98,9 @@ impl Owner {
     }
     pub async fn kill(&self, id: ContainerId, signal: i32) -> Result<(), Failure> {
         self.ask(|done| Ask::Kill { id, signal, done }).await?
+    }
+    pub async fn ended(&self, id: ContainerId) -> Result<(), Failure> {
+        self.ask(|done| Ask::Ended { id, done }).await?
     }
     pub async fn release(&self, id: ContainerId) -> Result<Option<Retired>, Failure> {
         self.ask(|done| Ask::Release { id, done }).await

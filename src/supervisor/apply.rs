@@ -6,15 +6,15 @@ use super::{
 };
 use crate::{
     api::{Apply, Failure, Progress},
-    model::{Condition, Project, intent::Intent},
+    model::{Condition, ContainerId, Project, intent::Intent},
     plan::{self, Observed, Op, Plan},
     reconcile::{
         Hands,
         execute::{Context, Summary, execute},
-        failure, observe,
-        owner::{Owner, Until},
+        failure, observe, ops,
+        owner::{Of, Owner, Until},
     },
-    state::{Durability, record},
+    state::{Durability, Layout, record},
 };
 use std::{io::Write, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -22,10 +22,29 @@ use tokio::sync::oneshot;
 /// Carries one command out, and says how it went.
 pub async fn run(job: Job, hands: Arc<Hands>, owner: Owner, inbox: Inbox) {
     let progress = job.progress.clone();
-    let done = match carry_out(job, &hands, &owner, &inbox).await {
-        Ok(summary) => Progress::Done { failures: summary.failures, error: summary.first },
-        Err(error) => Progress::Done { failures: 1, error: Some(error) },
+    let removes = matches!(&job.apply.intent, Intent::Run(run) if run.remove);
+    let attended = matches!(&job.apply.intent, Intent::Run(run) if !run.detach);
+    let (mut done, oneoff) = match carry_out(job, &hands, &owner, &inbox).await {
+        Ok((summary, oneoff)) => (Progress::Done { failures: summary.failures, error: summary.first }, oneoff),
+        Err(error) => (Progress::Done { failures: 1, error: Some(error) }, None),
     };
+    if let Some(id) = oneoff.filter(|_| removes) {
+        // The turn is over, so that a `down` need not wait for the program; who attends it waits for the removal.
+        let _ = inbox.send(Input::Follows);
+        let _ = inbox.send(Input::Applied);
+        if !attended {
+            let _ = progress.send(done.clone());
+        }
+        if let Err(error) = ops::remove_when_ended(&id, &owner, &hands).await {
+            done = Progress::Done { failures: 1, error: Some(error) };
+        }
+        if attended {
+            let _ = progress.send(done);
+        }
+        drop(progress);
+        let _ = inbox.send(Input::Followed);
+        return;
+    }
     let _ = progress.send(done);
     // The stream ends with its last sender; only then may the supervisor go.
     drop(progress);
@@ -43,7 +62,13 @@ pub async fn plan(apply: Box<Apply>, hands: Arc<Hands>, inbox: Inbox, done: ones
     let _ = inbox.send(Input::Planned);
 }
 
-async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -> Result<Summary, Failure> {
+/// How the plan went, and the container of a `run`.
+async fn carry_out(
+    job: Job,
+    hands: &Arc<Hands>,
+    owner: &Owner,
+    inbox: &Inbox,
+) -> Result<(Summary, Option<ContainerId>), Failure> {
     let Job { apply, progress, superseded, .. } = job;
     let project = wanted(&apply, hands)?;
     let mut context = Context {
@@ -56,6 +81,7 @@ async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -
         intent: apply.intent.clone(),
         retired: Default::default(),
         pulled: Default::default(),
+        oneoff: Default::default(),
     };
     let mut observed = observe(hands, inbox, project.as_ref(), &Default::default()).await?;
     let mut plan = plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)?;
@@ -64,7 +90,7 @@ async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -
         context.tell(Progress::Plan { plan: pulls.clone() });
         let summary = execute(&pulls, &context).await;
         if summary.failures > 0 {
-            return Ok(summary);
+            return Ok((summary, None));
         }
         let pulled = std::mem::take(&mut *Context::held(&context.pulled));
         observed = observe(hands, inbox, project.as_ref(), &pulled).await?;
@@ -78,9 +104,10 @@ async fn carry_out(job: Job, hands: &Arc<Hands>, owner: &Owner, inbox: &Inbox) -
     if summary.failures == 0
         && let (Some(wait), Some(project)) = (apply.wait, &project)
     {
-        all_up(owner, project, &apply.intent, wait.timeout_seconds).await?;
+        all_up(owner, project, &apply.intent, wait.timeout_seconds, &hands.layout).await?;
     }
-    Ok(summary)
+    let oneoff = Context::held(&context.oneoff).take();
+    Ok((summary, oneoff))
 }
 
 /// The model that came with the command, else the last one that was applied.
@@ -149,7 +176,13 @@ fn remember(intent: &Intent, project: Option<&Project>, hands: &Hands, summary: 
 }
 
 /// `up --wait`: every service runs, is healthy where it has a check, or is done where another one waits for that.
-async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Option<u64>) -> Result<(), Failure> {
+async fn all_up(
+    owner: &Owner,
+    project: &Project,
+    intent: &Intent,
+    timeout: Option<u64>,
+    layout: &Layout,
+) -> Result<(), Failure> {
     let chosen = match intent {
         Intent::Up(up) if !up.services.is_empty() => up.services.clone(),
         _ => project.services.keys().cloned().collect(),
@@ -162,7 +195,9 @@ async fn all_up(owner: &Owner, project: &Project, intent: &Intent, timeout: Opti
     let all = async {
         for name in chosen {
             let until = if job(&name) { Until::Condition(Condition::Completed) } else { Until::Up };
-            owner.until(name, until).await?;
+            if let Err(failure) = owner.until(name.clone(), until).await {
+                return Err(ops::explain(failure, Of::Service(name), owner, layout).await);
+            }
         }
         Ok(())
     };

@@ -57,7 +57,8 @@ impl World {
         };
         container.record.stopped_by_user = true;
         container.stopping.push(done);
-        let mut deeds = self.step(id, Event::Stop { grace }, now);
+        let mut deeds = self.let_go(id, now);
+        deeds.extend(self.step(id, Event::Stop { grace }, now));
         self.settle(id);
         deeds.push(Deed::Persist { id: id.clone() });
         deeds
@@ -74,9 +75,35 @@ impl World {
         } else {
             let _ = done.send(Ok(()));
         }
-        let deeds = self.step(id, Event::Kill { signal }, now);
+        let mut deeds = self.let_go(id, now);
+        deeds.extend(self.step(id, Event::Kill { signal }, now));
         self.settle(id);
         deeds
+    }
+
+    /// A container that nobody has attached to yet has no program that a signal could reach: its shim leaves.
+    fn let_go(&mut self, id: &ContainerId, now: Moment) -> Vec<Deed> {
+        let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
+        if !std::mem::take(&mut container.held) {
+            return Vec::new();
+        }
+        if let Some(link) = &container.parts.link {
+            link.send(Request::Quit);
+        }
+        self.step(id, Event::StartFailed { error: "it was stopped before anybody attached to it".into() }, now)
+    }
+
+    /// Answered when the container has ended, by itself or otherwise; at once where it is not known.
+    pub fn when_ended(&mut self, id: &ContainerId, done: Reply<Result<(), Failure>>) {
+        match self.containers.get_mut(id) {
+            Some(container) => {
+                container.stopping.push(done);
+                self.settle(id);
+            }
+            None => {
+                let _ = done.send(Ok(()));
+            }
+        }
     }
 
     /// Takes the container out of the world. One that still runs is not given away.
@@ -103,13 +130,23 @@ impl World {
     pub fn linked(&mut self, id: &ContainerId, event: LinkEvent, now: Moment) -> Vec<Deed> {
         let Some(container) = self.containers.get_mut(id) else { return Vec::new() };
         match event {
+            LinkEvent::Response(Response::Held, _) => {
+                container.held = true;
+                // As far as a plan goes it is started: what comes next is for the one who attaches.
+                for done in container.starting.drain(..) {
+                    let _ = done.send(Ok(()));
+                }
+                Vec::new()
+            }
             LinkEvent::Response(Response::Started { pid, start_time, at }, _) => {
                 let (shim_pid, shim_start_time) = container.parts.shim.unwrap_or_default();
+                container.held = false;
                 container.record.status =
                     Status::Running { pid, start_time, shim_pid, shim_start_time, started_at: at };
                 self.step(id, Event::Started, now)
             }
             LinkEvent::Response(Response::Failed { error }, _) => {
+                container.held = false;
                 container.last_exit = Some(exit_of_failure(error.code, error.message.clone()));
                 if let Some(link) = &container.parts.link {
                     link.send(Request::Quit);
@@ -124,6 +161,7 @@ impl World {
             }
             LinkEvent::Response(..) => Vec::new(),
             LinkEvent::Closed => {
+                container.held = false;
                 container.parts.link = None;
                 container.parts.shim = None;
                 if std::mem::take(&mut container.launch_when_closed) {

@@ -26,6 +26,10 @@ pub enum Input {
     // From a plan that is being carried out.
     /// A command has come to its end, and the next one may begin.
     Applied,
+    /// A command goes on after its turn, without keeping others from theirs.
+    Follows,
+    /// And has come to its end.
+    Followed,
     /// A plan was shown; nothing was changed.
     Planned,
     /// The containers as a planner takes them.

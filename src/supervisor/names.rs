@@ -9,7 +9,10 @@ use crate::{
     dns::{self, Endpoint, Member, Upstreams, Zone},
     model::ContainerId,
     reconcile::{Hands, failure, firewall, owner::Reply},
-    state::records::{ContainerRecord, NetworkUse},
+    state::{
+        record,
+        records::{ContainerRecord, NetworkUse},
+    },
 };
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use tokio::sync::watch;
@@ -69,6 +72,7 @@ impl Names {
             for peer in self.hands.networks.peers(network).unwrap_or_default() {
                 if let [name, aliases @ ..] = peer.names.as_slice()
                     && !world.containers.contains_key(&peer.container)
+                    && self.is_of_another_project(&peer.container)
                 {
                     members.push(Member {
                         id: None,
@@ -85,6 +89,12 @@ impl Names {
             }
         }
         members
+    }
+
+    /// Not so a container of ours that is being removed, whose address is still leased.
+    fn is_of_another_project(&self, id: &ContainerId) -> bool {
+        let record = record::read::<ContainerRecord>(&self.hands.layout.container_record(id));
+        matches!(record, Ok(Some(record)) if record.project != self.hands.project)
     }
 
     /// Writes the packet filter anew, and answers `done` when the kernel has it.

@@ -71,6 +71,9 @@ async fn one(world: &mut World, hands: &Hands, record: ContainerRecord, now: Mom
             Recovered::Running { since, health: record.health.map(health) }
         }
         (_, Some(wire::State::Ended { exit })) => {
+            if let Some(link) = &parts.link {
+                link.send(wire::Request::Quit);
+            }
             ended = Some(exit.clone());
             Recovered::Running { since: now, health: None }
         }

@@ -31,6 +31,8 @@ use tokio::{
 pub struct Supervisor {
     world: World,
     queue: Queue,
+    /// Commands whose turn is over and that still have something to do: `run --rm`.
+    following: u32,
     names: Names,
     journal: Journal,
     hands: Arc<Hands>,
@@ -47,6 +49,7 @@ impl Supervisor {
         Ok(Self {
             world: World::default(),
             queue: Queue::default(),
+            following: 0,
             names: Names::new(Arc::clone(&hands), inbox.clone()),
             journal: Journal::open(&hands.layout, &hands.project)?,
             hands,
@@ -72,12 +75,12 @@ impl Supervisor {
         let mut idle_until = tokio::time::Instant::now() + first;
         loop {
             self.next_command();
-            let idle = self.queue.is_idle() && !self.world.any_alive();
+            let idle = self.queue.is_idle() && self.following == 0 && !self.world.any_alive();
             let deadline = self.world.deadline();
             tokio::select! {
                 Some(ask) = self.asks.recv() => self.asked(ask),
                 Some(input) = self.inputs.recv() => {
-                    let was_command = matches!(input, Input::Applied | Input::Planned);
+                    let was_command = matches!(input, Input::Applied | Input::Followed | Input::Planned);
                     self.take(input);
                     if was_command {
                         // Nothing is up any more: whoever comes next starts a supervisor of their own.
@@ -155,6 +158,14 @@ impl Supervisor {
                 self.queue.finished();
                 Vec::new()
             }
+            Input::Follows => {
+                self.following += 1;
+                Vec::new()
+            }
+            Input::Followed => {
+                self.following -= 1;
+                Vec::new()
+            }
             Input::Planned => Vec::new(),
             Input::Observe(done) => {
                 let records = self.world.containers.values().map(|container| &container.record);
@@ -193,6 +204,10 @@ impl Supervisor {
             Ask::Start { which, done } => self.world.start(&which, done, now()),
             Ask::Stop { id, grace, done } => self.world.stop(&id, grace, done, now()),
             Ask::Kill { id, signal, done } => self.world.kill(&id, signal, done, now()),
+            Ask::Ended { id, done } => {
+                self.world.when_ended(&id, done);
+                Vec::new()
+            }
             Ask::Release { id, done } => self.world.release(&id, done),
             Ask::Await { service, until, done } => {
                 self.world.wait_for(service, until, done);

@@ -40,6 +40,8 @@ pub struct Container {
     pub last_exit: Option<Exit>,
     /// A launch that has to wait until the shim of the run before has left.
     pub launch_when_closed: bool,
+    /// Its shim waits for somebody to attach before it starts the program (`muster run`).
+    pub held: bool,
     pub starting: Vec<Reply<Result<(), Failure>>>,
     pub stopping: Vec<Reply<Result<(), Failure>>>,
     /// The resolver's task of the present network.
@@ -64,6 +66,7 @@ impl Container {
             probe,
             last_exit: None,
             launch_when_closed: false,
+            held: false,
             starting: Vec::new(),
             stopping: Vec::new(),
             resolver: None,

@@ -55,10 +55,10 @@ fn run_reads_standard_input() {
 #[test]
 fn a_detached_run_goes_on_and_down_takes_it_along() {
     let stack = Stack::new("rundetached", APP);
-    let name = stack.ok(&["run", "-d", "--no-deps", "app", "sleep", "500"]).trim().to_owned();
-    assert!(name.starts_with(&format!("{}-app-run-", stack.name)), "{name}");
+    let id = stack.ok(&["run", "-d", "--no-deps", "app", "sleep", "500"]).trim().to_owned();
     let record = stack.records().into_iter().find(|record| record.oneoff).unwrap();
-    assert_eq!(record.name, name);
+    assert_eq!(record.id.as_str(), id);
+    assert!(record.name.starts_with(&format!("{}-app-run-", stack.name)), "{}", record.name);
     stack.ok(&["down", "-t", "0", "--remove-orphans"]);
     assert_eq!(stack.records().len(), 0);
 }
@@ -74,4 +74,16 @@ fn a_run_that_is_interrupted_hands_the_signal_on() {
     std::io::Read::read_exact(&mut out, &mut first).unwrap();
     super::proc::kill(child.id() as i32, rustix::process::Signal::INT);
     assert_eq!(super::stack::code(child.wait().unwrap()), 33);
+}
+
+#[test]
+fn down_does_not_wait_for_a_run_to_end() {
+    let stack = Stack::new("rundown", APP);
+    let mut command = stack.command(&["run", "--rm", "-T", "--no-deps", "app", "sh", "-c", "echo ready; sleep 500"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    stack.ok(&["down", "-t", "0", "--remove-orphans"]);
+    assert_eq!(super::stack::code(child.wait().unwrap()), 137);
+    assert_eq!(stack.records().len(), 0);
 }

@@ -135,7 +135,7 @@ pub fn hold(_: &str) {
     let fixture = Fixture::new(&["sleep", "60"]).with(|spec| spec.process.user = "app".to_owned());
     let (running, _output) = fixture.start().unwrap();
     let mut out = std::io::stdout();
-    writeln!(out, "{}", running.pid).unwrap();
+    std::io::Write::write_all(&mut out, format!("{}\n", running.pid).as_bytes()).unwrap();
     fixture.finish(&running);
 }
 
