@@ -243,6 +243,8 @@ pub async fn remove_when_ended(id: &ContainerId, owner: &Owner, hands: &Hands) -
 async fn take_away(retired: Retired, volumes: bool, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
     let ContainerRecord { id, volumes: uses, ports, .. } = retired.record;
     remove::discard(&id, retired.parts, hands).await?;
+    // Until its lease was gone, it looked like a container of another project on a shared network.
+    owner.names();
     if !ports.is_empty() {
         owner.firewall().await?;
     }

@@ -36,6 +36,8 @@ pub enum Ask {
     Records { of: Of, done: Reply<Vec<ContainerRecord>> },
     /// Write the firewall anew; answered when the kernel has it.
     Firewall { done: Reply<Result<(), Failure>> },
+    /// Publish the names anew: a lease has gone.
+    Names,
     /// Tell whoever listens.
     Note { kind: &'static str, action: &'static str, id: String, name: String },
 }
@@ -115,6 +117,9 @@ impl Owner {
     }
     pub async fn firewall(&self) -> Result<(), Failure> {
         self.ask(|done| Ask::Firewall { done }).await?
+    }
+    pub fn names(&self) {
+        let _ = self.0.send(Ask::Names);
     }
     pub fn note(&self, kind: &'static str, action: &'static str, id: impl Into<String>, name: impl Into<String>) {
         // Nobody is left to tell when the owner is gone.

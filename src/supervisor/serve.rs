@@ -221,6 +221,7 @@ impl Supervisor {
                 self.names.firewall(&self.world, Some(done));
                 Vec::new()
             }
+            Ask::Names => vec![Deed::Names],
             Ask::Note { kind, action, id, name } => {
                 self.journal(kind, action.to_owned(), String::new(), id, name, serde_json::Map::new());
                 Vec::new()

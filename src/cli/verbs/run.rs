@@ -154,7 +154,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let ended = attend(attendance.cx, &id, wish, args.interactive);
     // What follows is the removal, which nobody asked to see; the exit code is the container's in any case.
     attendance.progress = Progress::new(Mode::Quiet, Names::default(), true);
-    if ended.is_ok() {
+    // A program that could not be run has ended as well.
+    if matches!(ended, Ok(_) | Err(Error::NotStarted { .. })) {
         let _ = runtime.block_on(attendance.until_done(&mut lines));
     }
     match ended? {
