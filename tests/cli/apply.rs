@@ -180,3 +180,15 @@ fn combinations_of_flag_and_variable_are_refused() {
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("cannot build images yet"), "{}", said.err);
 }
+
+/// Here the supervisor is the real one: it makes nothing, so it leaves by itself.
+#[test]
+fn commands_that_come_at_once_share_the_supervisor_that_one_of_them_starts() {
+    let world = World::new();
+    let children: Vec<_> = (0..4).map(|_| world.command(&["plan"]).spawn().unwrap()).collect();
+    for child in children {
+        let said = crate::world::Said::of(child.wait_with_output().unwrap());
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.out.contains("app-web-1"), "{said:?}");
+    }
+}
