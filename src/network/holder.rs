@@ -3,7 +3,7 @@
 
 use super::error::Holder;
 use crate::{
-    model::Protocol,
+    model::{ContainerId, Protocol},
     state::{
         Layout, record,
         records::{ContainerRecord, Status},
@@ -21,7 +21,8 @@ pub fn find(layout: &Layout, ip: Ipv4Addr, port: u16, protocol: Protocol) -> Opt
 /// A record that cannot be read is passed over: it is not what the user asked about.
 fn container(layout: &Layout, ip: Ipv4Addr, port: u16, protocol: Protocol) -> Option<Holder> {
     fs::read_dir(layout.containers()).ok()?.flatten().find_map(|entry| {
-        let record: ContainerRecord = record::read(&entry.path().join("record.json")).ok()??;
+        let record: ContainerRecord =
+            record::read(&layout.container_record(&ContainerId::new(entry.file_name().into_string().ok()?))).ok()??;
         let up = matches!(record.status, Status::Running { .. } | Status::Restarting { .. });
         let publishes = record
             .ports

@@ -121,7 +121,7 @@ pub async fn create(order: Order<'_>, project: &Project, hands: &Hands) -> Resul
         Ok(record) => Ok(NewContainer { record, parts }),
         Err(error) => {
             // The first error is the one to tell; what the undoing finds besides adds nothing for the user.
-            let _ = remove::discard(&id, parts, hands).await;
+            let _ = remove::discard(&id, parts, remove::Links::Remove, hands).await;
             Err(error)
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! It decides nothing: what to do, in which order and why stands in the plan.
 
-use super::{Hands, container::Inheritance, ops, owner::Owner};
+use super::{Hands, container::Inheritance, ops, owner::Owner, remove::Links};
 use crate::{
     api::{Failure, Progress},
     model::{ContainerId, Project, intent::Intent},
     plan::{Op, OpId, Plan},
+    state::records::ContainerRecord,
 };
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::{
@@ -32,11 +33,25 @@ pub struct Context<'a> {
     pub retired: Mutex<HashMap<ContainerId, Inheritance>>,
     /// Images that were pulled for this command.
     pub pulled: Mutex<BTreeSet<String>>,
+    /// Networks that the plan removes.
+    pub leaving_networks: BTreeSet<String>,
+    /// Removed containers whose links go with those networks.
+    pub leaving: Mutex<Vec<ContainerId>>,
     /// The container of a `run`, once it has started or waits for an attach.
     pub oneoff: Mutex<Option<ContainerId>>,
 }
 
 impl Context<'_> {
+    /// A container that leaves together with all its networks leaves its links to them.
+    pub fn links_of(&self, record: &ContainerRecord) -> Links {
+        let all_leave = record.networks.iter().all(|used| self.leaving_networks.contains(&used.name));
+        if !all_leave || record.networks.is_empty() {
+            return Links::Remove;
+        }
+        Self::held(&self.leaving).push(record.id.clone());
+        Links::WithNetwork
+    }
+
     /// Nobody panics while holding one of these.
     pub fn held<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         shared.lock().unwrap_or_else(PoisonError::into_inner)

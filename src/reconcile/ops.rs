@@ -6,7 +6,8 @@ use super::{
     execute::{Context, superseded},
     failure,
     owner::{Of, Owner, Retired, Until, Which},
-    remove, report,
+    remove::{self, Links},
+    report,
 };
 use crate::{
     api::{Failure, Progress},
@@ -98,7 +99,8 @@ async fn create_network(key: &str, context: &Context<'_>) -> Result<Detail, Fail
 
 async fn remove_network(name: &str, context: &Context<'_>) -> Result<Detail, Failure> {
     let id = context.hands.networks.find(name)?.map(|record| record.id);
-    context.hands.networks.remove(name).await?;
+    let leaving = Context::held(&context.leaving).clone();
+    context.hands.networks.remove_with(name, &leaving).await?;
     context.owner.firewall().await?;
     context.owner.note("network", "destroy", id.map(|id| id.as_str().to_owned()).unwrap_or_default(), name);
     Ok(None)
@@ -226,7 +228,8 @@ async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>
     let inheritance =
         Inheritance { volumes: record.volumes.clone(), networks: record.networks.clone(), ports: record.ports.clone() };
     Context::held(&context.retired).insert(id.clone(), inheritance);
-    take_away(retired, volumes, context.owner, context.hands).await?;
+    let links = context.links_of(&retired.record);
+    take_away(retired, volumes, links, context.owner, context.hands).await?;
     Ok(None)
 }
 
@@ -234,15 +237,15 @@ async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>
 pub async fn remove_when_ended(id: &ContainerId, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
     owner.ended(id.clone()).await?;
     match owner.release(id.clone()).await? {
-        Some(retired) => take_away(retired, true, owner, hands).await,
+        Some(retired) => take_away(retired, true, Links::Remove, owner, hands).await,
         // Somebody else has taken it away, or started it again.
         None => Ok(()),
     }
 }
 
-async fn take_away(retired: Retired, volumes: bool, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
+async fn take_away(retired: Retired, volumes: bool, links: Links, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
     let ContainerRecord { id, volumes: uses, ports, .. } = retired.record;
-    remove::discard(&id, retired.parts, hands).await?;
+    remove::discard(&id, retired.parts, links, hands).await?;
     // Until its lease was gone, it looked like a container of another project on a shared network.
     owner.names();
     if !ports.is_empty() {

@@ -17,14 +17,26 @@ use std::{collections::HashMap, fs, io, path::Path, time::Duration};
 /// How long the processes of a killed cgroup may take to go; the kernel needs milliseconds.
 const EMPTY: Duration = Duration::from_secs(5);
 
+/// What becomes of a container's links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Taken down now.
+    Remove,
+    /// Left to `RemoveNetwork`, which takes them down together with the bridges: the kernel's grace periods are waited
+    /// for once.
+    WithNetwork,
+}
+
 /// Removes everything of a container that does not run: what other containers use (volumes, networks) stays.
-pub async fn discard(id: &ContainerId, parts: Parts, hands: &Hands) -> Result<(), Failure> {
+pub async fn discard(id: &ContainerId, parts: Parts, links: Links, hands: &Hands) -> Result<(), Failure> {
     let mut errors = Vec::new();
     if let Some(link) = &parts.link {
         link.send(Request::Quit);
     }
     drop(parts);
-    if let Err(error) = hands.networks.teardown(id).await {
+    if links == Links::Remove
+        && let Err(error) = hands.networks.teardown(id).await
+    {
         errors.push(error.to_string());
     }
     if let Err(error) = hands.networks.release(id) {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::{Apply, Failure, Progress},
-    model::{Condition, ContainerId, Project, intent::Intent},
+    model::{Condition, ContainerId, Project, Protocol, PublishedPort, intent::Intent},
     plan::{self, Observed, Op, Plan},
     reconcile::{
         Hands,
@@ -16,7 +16,7 @@ use crate::{
     },
     state::{Durability, Layout, record},
 };
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io::Write, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// Carries one command out, and says how it went.
@@ -82,6 +82,8 @@ async fn carry_out(
         retired: Default::default(),
         pulled: Default::default(),
         oneoff: Default::default(),
+        leaving_networks: Default::default(),
+        leaving: Default::default(),
     };
     let mut observed = observe(hands, inbox, project.as_ref(), &Default::default()).await?;
     let mut plan = plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)?;
@@ -97,6 +99,8 @@ async fn carry_out(
         plan = plan::plan(&apply.intent, project.as_ref(), &observed).map_err(failure)?;
     }
     preflight(&plan, project.as_ref(), &observed)?;
+    free_ports(&plan, project.as_ref(), hands, inbox).await?;
+    context.leaving_networks = leaving_networks(&plan);
     context.tell(Progress::Plan { plan: plan.clone() });
     let summary = execute(&plan, &context).await;
     context.project = None;
@@ -163,6 +167,46 @@ fn preflight(plan: &Plan, project: Option<&Project>, observed: &Observed) -> Res
         }
     }
     Ok(())
+}
+
+/// Every fixed port that the plan publishes is free, or is one of the project's own: a conflict is told before anything
+/// is touched, and all of them at once.
+async fn free_ports(plan: &Plan, project: Option<&Project>, hands: &Hands, inbox: &Inbox) -> Result<(), Failure> {
+    let Some(project) = project else { return Ok(()) };
+    let slots = plan.ops.iter().filter_map(|planned| match &planned.op {
+        Op::CreateContainer { slot, oneoff: false, .. } => Some(slot),
+        _ => None,
+    });
+    let ports = slots.filter_map(|slot| project.services.get(&slot.service)).flat_map(|service| &service.ports);
+    let fixed = |port: &&PublishedPort| port.published.is_some_and(|range| range.first == range.last);
+    let mut wanted: Vec<PublishedPort> = ports.filter(fixed).cloned().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (done, reply) = oneshot::channel();
+    let gone = || failure("the supervisor is going down");
+    inbox.send(Input::Containers(done)).map_err(|_| gone())?;
+    let held: Vec<(u16, Protocol)> = reply
+        .await
+        .map_err(|_| gone())?
+        .iter()
+        .flat_map(|record| record.ports.iter().map(|port| (port.host_port, port.protocol)))
+        .collect();
+    wanted.retain(|port| !port.published.is_some_and(|range| held.contains(&(range.first, port.protocol))));
+    // Held for a moment only: each container takes its own when it is made.
+    hands.networks.reserve(&wanted).map(drop).map_err(|conflicts| Failure {
+        message: conflicts.to_string(),
+        hint: Some("stop what holds it, or publish another port".into()),
+        ..Failure::default()
+    })
+}
+
+fn leaving_networks(plan: &Plan) -> BTreeSet<String> {
+    let names = plan.ops.iter().filter_map(|planned| match &planned.op {
+        Op::RemoveNetwork { name } => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// The model in effect, for verbs that come without one; a `down` of everything leaves none.

@@ -37,6 +37,8 @@ impl Names {
         let Some(net) = &container.parts.net else { return };
         let copies = net.dns_udp.try_clone().and_then(|udp| Ok((udp, net.dns_tcp.try_clone()?)));
         let upstreams = match container.record.applied.dns.as_slice() {
+            // Without a way out, no question gets out either (CVE-2024-29018).
+            [] if container.record.networks.iter().all(|used| used.gateway.is_none()) => Upstreams::none(),
             [] => Upstreams::host(),
             addresses => Upstreams::fixed(addresses),
         };

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Fills an empty world from the records of this project, and adopts the shims that live.
 pub async fn recover(world: &mut World, hands: &Hands, now: Moment) -> Vec<Deed> {
+    if let Err(error) = hands.volumes.tidy() {
+        tracing::error!("{error}");
+    }
     let mut deeds = Vec::new();
     let mut records = read(hands);
     // Oldest first, as they were made.

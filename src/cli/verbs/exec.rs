@@ -8,7 +8,7 @@ use crate::{
         exit::{Code, Error, Outcome},
         session::{Aim, End, Given, Session, Wish},
     },
-    shim::wire::{Client, ExecSpec, Io, Request, ShimSpec},
+    shim::wire::{Client, ClientError, ExecSpec, Io, Request, ShimSpec},
     state::record,
 };
 use std::{io::IsTerminal, path::PathBuf};
@@ -57,7 +57,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let not_running =
         || Error::NotRunning { service: args.service.clone(), container: Some(container.record.name.clone()) };
     let client = match Client::connect(&cx.layout, &container.record.id) {
-        Err(crate::shim::wire::ClientError::NotRunning { .. }) => return Err(not_running()),
+        Err(ClientError::NotRunning { .. }) => return Err(not_running()),
         client => client?,
     };
     if args.detach {
