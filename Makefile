@@ -32,7 +32,7 @@ demo: root images release examples/guestbook/secrets/db_password
 	@echo "  muster ps                            what runs, and how well"
 	@echo "  muster logs -f                       what it says"
 	@echo "  muster exec db psql -U guestbook     a session with the database"
-	@echo "  muster kill -s KILL db; muster ps    crash the database and see it come back"
+	@echo "  muster exec db kill -QUIT 1          crash the database: muster ps shows it come back"
 	@echo "  muster plan                          what up would do now, and why"
 	@echo "  muster down                          take it all away but the entries (-v: those too)"
 

@@ -143,15 +143,20 @@ impl Trace {
 
     /// After a failed test: take away what is left, so that the next test does not suffer from it.
     pub fn reclaim(&self) {
-        for (pid, line) in self.processes() {
-            eprintln!("reclaiming process {pid} {line}");
-            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
-        }
+        // A shim that lives on may bring a new supervisor up: again, until none is left.
         let begin = Instant::now();
-        while !self.processes().is_empty() && begin.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(10));
+        loop {
+            let processes = self.processes();
+            if processes.is_empty() || begin.elapsed() > Duration::from_secs(5) {
+                break;
+            }
+            for (pid, line) in processes {
+                eprintln!("reclaiming process {pid} {line}");
+                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         for link in self.links() {
             let _ = Command::new("ip").args(["link", "delete", &link]).output();
