@@ -166,9 +166,9 @@ install_packages "$root" postgresql
 rm -f "$root"/etc/ssl/private/ssl-cert-snakeoil.key "$root"/etc/ssl/certs/ssl-cert-snakeoil.pem
 bin=$(cd "$root" && echo usr/lib/postgresql/*/bin)
 install -m 755 "$here/images/db/entrypoint" "$root/usr/local/bin/entrypoint"
-chroot "$root" install -d -o postgres -g postgres -m 700 /var/lib/postgresql/data
 clean "$root"
-image guestbook-db '{"User":"postgres","Env":["PATH=/'"$bin:$path"'","PGDATA=/var/lib/postgresql/data/cluster","LANG=C.UTF-8"],"Entrypoint":["entrypoint"],"ExposedPorts":{"5432/tcp":{}},"Volumes":{"/var/lib/postgresql/data":{}},"StopSignal":"SIGINT"}' \
+chroot "$root" install -d -o postgres -g postgres -m 700 /var/lib/postgresql/data
+image guestbook-db '{"User":"postgres","Env":["PATH=/'"$bin:$path"'","PGDATA=/var/lib/postgresql/data/cluster","PGHOST=/tmp","LANG=C.UTF-8"],"Entrypoint":["entrypoint"],"ExposedPorts":{"5432/tcp":{}},"Volumes":{"/var/lib/postgresql/data":{}},"StopSignal":"SIGINT"}' \
     "$base" "$(layer "$work/base" "$root")"
 rm -rf "$root"
 

@@ -44,6 +44,8 @@ pub struct Hands {
     /// This program, on a read-only mount of its own: what shims run from.
     pub program: OwnedFd,
     pub listener: Listener,
+    /// Held while a `run --rm` takes its container away: what it used is free only then.
+    pub departing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Hands {
@@ -61,6 +63,7 @@ impl Hands {
             program: sealed_self_exe().map_err(failure)?,
             project: project.to_owned(),
             listener,
+            departing: tokio::sync::Mutex::new(()),
             layout,
         })
     }

@@ -219,6 +219,7 @@ async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>
         // A `run --rm` may have been quicker.
         let known = context.owner.records(Of::One(Which::Id(id.clone()))).await?;
         return if known.is_empty() {
+            drop(context.hands.departing.lock().await);
             Ok(None)
         } else {
             Err(failure(format!("container {} is running; stop it first", id.short())))
@@ -236,6 +237,7 @@ async fn remove_container(id: &ContainerId, volumes: bool, context: &Context<'_>
 /// `run --rm`: waits for the end of the container, then removes it with its anonymous volumes.
 pub async fn remove_when_ended(id: &ContainerId, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
     owner.ended(id.clone()).await?;
+    let _departing = hands.departing.lock().await;
     match owner.release(id.clone()).await? {
         Some(retired) => take_away(retired, true, Links::Remove, owner, hands).await,
         // Somebody else has taken it away, or started it again.

@@ -37,6 +37,9 @@ fn an_entry_stays_over_down_and_up_and_goes_with_down_v() {
     eprintln!("database healthy to program started: {} ms", gap.as_millis());
     assert!(!gap.is_negative());
 
+    let count = stack.ok(&["exec", "-T", "db", "psql", "-U", "guestbook", "-Atc", "select count(*) from entries"]);
+    assert_eq!(count, "1\n");
+
     // The database is on the internal network alone.
     assert_eq!(stack.record("db").networks.len(), 1);
     assert_ne!(stack.run(&["exec", "-T", "db", "bash", "-c", "exec 3<>/dev/tcp/198.51.100.1/80"]).code, 0);

@@ -219,11 +219,16 @@ services:
     command: [sleep, '1000']
     init: true
     read_only: true
-    tmpfs: ['/tmp:size=1m,mode=1777', /var/empty]
+    tmpfs: ['/tmp:size=1m,mode=1777', /var/empty, /made]
 ",
     );
     stack.up();
     assert_ne!(stack.shell("x", "touch /etc/x").code, 0);
     assert_eq!(stack.shell("x", "touch /tmp/x /var/empty/x").code, 0);
     assert_ne!(stack.shell("x", "head -c 3000000 /dev/zero > /tmp/large").code, 0);
+    // Places that the image does not have are for every user, at the first start and at the next.
+    for _ in 0..2 {
+        assert_eq!(stack.run(&["exec", "-T", "-u", "alice", "x", "touch", "/made/x"]).code, 0);
+        stack.ok(&["restart", "-t", "0"]);
+    }
 }

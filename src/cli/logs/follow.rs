@@ -127,10 +127,6 @@ impl Follower {
         if record.project == self.project { (self.roles)(record) } else { Role::Other }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.sources.is_empty()
-    }
-
     /// Names of what is shown and up, as in the prefixes.
     pub fn names(&self) -> Vec<String> {
         let up =

@@ -1,6 +1,7 @@
 //! `muster logs`: what containers wrote, in the order of time. Needs no supervisor.
 
 use crate::cli::{
+    containers,
     context::{Context, check_services},
     exit::{Code, Error, Outcome},
     logs::{
@@ -84,10 +85,15 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         follow: args.follow,
     };
     let mut follower = Follower::new(&cx.layout, subject, Printer::new(style))?;
-    if follower.is_empty()
-        && let Some(project) = &target.project
-    {
-        check_services(project, &args.services)?;
+    // A service may be gone from the file and still have containers: their logs can be read.
+    let there = containers::list(&cx.layout, Some(&target.name)).containers;
+    for name in &args.services {
+        let known = there.iter().any(|container| &container.record.service == name);
+        match &target.project {
+            _ if known => {}
+            Some(project) => check_services(project, std::slice::from_ref(name))?,
+            None => return Err(Error::NoSuchService { name: name.clone(), similar: None }),
+        }
     }
     show(&mut follower, args.follow, cx)
 }
