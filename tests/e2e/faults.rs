@@ -35,6 +35,8 @@ fn a_killed_supervisor_costs_no_container_no_request_and_comes_back() {
     let port = free_port();
     let stack = Stack::new("supervisor", &served(port));
     stack.up();
+    // `up` returns when the program runs, which is a little before it listens.
+    eventually("the page is served", Duration::from_secs(5), || http::get(loopback(port), "/").is_ok());
     let before = [stack.pid("web"), stack.pid("other")];
     let (stop, asked, failed) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {

@@ -60,7 +60,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     if args.index.is_some() && args.services.len() != 1 {
         return Err(Error::Usage("--index needs exactly one service".into()));
     }
-    let target = cx.target(&[])?;
+    let target = cx.target(&args.services)?;
     let now = Timestamp::now();
     let time = |text: &Option<String>| {
         text.as_deref().map(|text| window::parse(text, now).map(window::stamp).map_err(Error::Usage)).transpose()

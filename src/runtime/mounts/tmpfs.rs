@@ -21,6 +21,9 @@ struct Options<'a> {
     file_system: Vec<(&'a str, Option<&'a str>)>,
 }
 
+/// tmpfs(5), where no mode is given.
+const DEFAULT_MODE: u32 = 0o1777;
+
 pub(super) fn place(
     root: BorrowedFd<'_>,
     path: &Path,
@@ -33,15 +36,15 @@ pub(super) fn place(
         options.attributes |= Attributes::MOUNT_ATTR_RDONLY;
     }
     // Before the target is made: the mode of a directory that the image has is the user's wish, that of ours is not.
-    let mode = existing_mode(root, path).map(|mode| format!("{mode:o}"));
+    let existing = existing_mode(root, path);
+    let mode = existing.map(|mode| format!("{mode:o}"));
     if let Some(mode) = mode.as_deref().filter(|_| !options.file_system.iter().any(|(key, _)| *key == "mode")) {
         options.file_system.push(("mode", Some(mode)));
     }
     let target = target::open(root, path, Wanted::Directory)?;
-    if mode.is_none() {
-        // A restart finds this directory as if the image had it: it must say what a tmpfs without a wish has.
-        let made = sys::file::open_directory(target.as_fd(), ".".as_ref());
-        made.and_then(|made| sys::file::set_mode(made.as_fd(), 0o1777)).during(step)?;
+    if existing.is_none() {
+        // The next start of this container finds the directory, and has to come to the same mode as this one.
+        sys::file::set_entry_mode(target.as_fd(), std::ffi::OsStr::new("."), DEFAULT_MODE).during(step)?;
     }
     attach(&options, &target, path).during(step)
 }
