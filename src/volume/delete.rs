@@ -6,7 +6,7 @@
 
 use super::error::VolumeError;
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, renameat, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 use std::{ffi::CString, os::fd::OwnedFd, path::Path};
@@ -14,12 +14,27 @@ use std::{ffi::CString, os::fd::OwnedFd, path::Path};
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 pub fn tree(path: &Path) -> Result<(), VolumeError> {
+    locked_tree(path, FlockOperation::LockExclusive)
+}
+
+/// The same, but leaves a tree alone that another process deletes at this moment.
+pub fn tree_unless_busy(path: &Path) -> Result<(), VolumeError> {
+    locked_tree(path, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Two at the same tree would move its directories from under each other.
+fn locked_tree(path: &Path, lock: FlockOperation) -> Result<(), VolumeError> {
     let failed = |errno: Errno| VolumeError::file("delete", path)(errno.into());
     let top = match openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(failed(errno)),
     };
+    match flock(&top, lock) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(()),
+        Err(errno) => return Err(failed(errno)),
+    }
     // Moved directories get names that no file of the volume has: what is there already is looked for first.
     let mut moved = 0_u64;
     loop {
@@ -32,8 +47,11 @@ pub fn tree(path: &Path) -> Result<(), VolumeError> {
             unlinkat(&top, &name, AtFlags::REMOVEDIR).map_err(failed)?;
         }
     }
-    drop(top);
-    std::fs::remove_dir(path).map_err(VolumeError::file("delete", path))
+    match std::fs::remove_dir(path) {
+        // Whoever held the lock before has deleted it to the end.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(VolumeError::file("delete", path)),
+    }
 }
 
 /// Unlinks what is no directory; returns the directories.
