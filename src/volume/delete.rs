@@ -14,26 +14,35 @@ use std::{ffi::CString, os::fd::OwnedFd, path::Path};
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 pub fn tree(path: &Path) -> Result<(), VolumeError> {
-    let failed = |errno: Errno| VolumeError::file("delete", path)(errno.into());
+    loop {
+        match once(path) {
+            // Another process deletes the same trash (`tidy`): what it took first is gone, which is all that is wanted.
+            Err(Errno::NOENT) if path.exists() => {}
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(VolumeError::file("delete", path)(errno.into())),
+        }
+    }
+}
+
+fn once(path: &Path) -> Result<(), Errno> {
     let top = match openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()) {
         Ok(top) => top,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(failed(errno)),
+        Err(errno) => return Err(errno),
     };
     // Moved directories get names that no file of the volume has: what is there already is looked for first.
     let mut moved = 0_u64;
     loop {
-        let found = directories_and_files_gone(&top).map_err(failed)?;
+        let found = directories_and_files_gone(&top)?;
         if found.is_empty() {
             break;
         }
         for name in found {
-            empty(&top, &name, &mut moved).map_err(failed)?;
-            unlinkat(&top, &name, AtFlags::REMOVEDIR).map_err(failed)?;
+            empty(&top, &name, &mut moved)?;
+            unlinkat(&top, &name, AtFlags::REMOVEDIR)?;
         }
     }
     drop(top);
-    std::fs::remove_dir(path).map_err(VolumeError::file("delete", path))
+    rustix::fs::rmdir(path)
 }
 
 /// Unlinks what is no directory; returns the directories.
