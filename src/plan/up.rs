@@ -42,7 +42,7 @@ pub fn up(intent: &Up, project: &Project, observed: &Observed) -> Result<Plan, P
         .collect();
     let services: Vec<_> = fates.iter().map(|fate| fate.service).collect();
     let mut needs = Needs::of(&scene, project, &services, intent.pull)?;
-    let orphans = orphans(&scene, intent.remove_orphans, &mut needs);
+    let orphans = orphans(&scene, intent, &mut needs);
     drag_along_network_changes(&scene, project, &needs, &orphans, !intent.no_start, &mut fates)?;
     if !intent.no_deps && !intent.no_start {
         bounce_dependents(&scene, &order, &mut fates);
@@ -175,10 +175,10 @@ fn sort(order: &[&str], fates: &mut [ServiceFate<'_>]) {
     fates.sort_by_key(|fate| place.get(fate.service.name.as_str()).copied());
 }
 
-fn orphans<'a>(scene: &Scene<'a>, remove: bool, needs: &mut Needs<'a>) -> Vec<(&'a super::ObservedContainer, Cause)> {
+fn orphans<'a>(scene: &Scene<'a>, intent: &Up, needs: &mut Needs<'a>) -> Vec<(&'a super::ObservedContainer, Cause)> {
     let orphans = scene.orphans();
-    if !remove {
-        if !orphans.is_empty() {
+    if !intent.remove_orphans {
+        if !orphans.is_empty() && !intent.ignore_orphans {
             needs.warnings.push(orphan_warning(&orphans));
         }
         return Vec::new();

@@ -11,7 +11,7 @@ use crate::{
 };
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -29,6 +29,8 @@ pub struct Context<'a> {
     /// Registry credentials of the person who asked.
     pub docker_config: Option<std::path::PathBuf>,
     pub intent: Intent,
+    /// Ops that may be under way at once (`--parallel`).
+    pub most_at_once: usize,
     /// What removed containers leave to those that replace them.
     pub retired: Mutex<HashMap<ContainerId, Inheritance>>,
     /// Images that were pulled for this command.
@@ -82,13 +84,24 @@ pub async fn execute(plan: &Plan, context: &Context<'_>) -> Summary {
     }
     let mut summary = Summary::default();
     let mut skipped = vec![false; plan.ops.len()];
-    let mut ready: Vec<OpId> = (0..plan.ops.len()).filter(|&id| waits[id] == 0).collect();
+    let mut ready: VecDeque<OpId> = (0..plan.ops.len()).filter(|&id| waits[id] == 0).collect();
     let mut running = FuturesUnordered::new();
+    let mut working = 0;
     loop {
+        let mut later = VecDeque::new();
         for id in ready.drain(..) {
-            running.push(async move { (id, one(id, &plan.ops[id].op, context).await) });
+            // A gate does no work: it must not keep the work away that opens it.
+            let works = !matches!(plan.ops[id].op, Op::AwaitCondition { .. });
+            if works && working >= context.most_at_once {
+                later.push_back(id);
+                continue;
+            }
+            working += usize::from(works);
+            running.push(async move { (id, works, one(id, &plan.ops[id].op, context).await) });
         }
-        let Some((id, result)) = running.next().await else { break };
+        ready = later;
+        let Some((id, works, result)) = running.next().await else { break };
+        working -= usize::from(works);
         let mut done = vec![id];
         match result {
             Ok(()) => {}
@@ -111,7 +124,7 @@ pub async fn execute(plan: &Plan, context: &Context<'_>) -> Summary {
             for &next in &followers[id] {
                 waits[next] -= 1;
                 if waits[next] == 0 && !skipped[next] {
-                    ready.push(next);
+                    ready.push_back(next);
                 }
             }
         }

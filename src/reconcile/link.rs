@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 
 /// What comes from a shim.
@@ -28,7 +28,10 @@ type Message = (Request, Vec<Arc<OwnedFd>>);
 
 /// A handle; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Link(mpsc::UnboundedSender<Message>);
+pub struct Link {
+    messages: mpsc::UnboundedSender<Message>,
+    open: watch::Receiver<()>,
+}
 
 impl Link {
     /// Takes the connection over. `event` is called for each thing that comes.
@@ -39,11 +42,13 @@ impl Link {
     ) -> io::Result<Self> {
         let socket = watch(socket)?;
         let (sender, messages) = mpsc::unbounded_channel();
+        let (is_open, open) = watch::channel(());
         tokio::spawn(async move {
             pump(&socket, messages, |response, fds| event(id.clone(), LinkEvent::Response(response, fds))).await;
+            drop(is_open);
             event(id.clone(), LinkEvent::Closed);
         });
-        Ok(Self(sender))
+        Ok(Self { messages: sender, open })
     }
 
     /// Sends without waiting. A shim that is gone says so by `LinkEvent::Closed`, once for all.
@@ -52,7 +57,13 @@ impl Link {
     }
 
     pub fn send_with(&self, request: Request, fds: Vec<Arc<OwnedFd>>) {
-        let _ = self.0.send((request, fds));
+        let _ = self.messages.send((request, fds));
+    }
+
+    /// Returns when the shim has left, and with it all that it held.
+    pub async fn closed(&self) {
+        // Nothing is ever sent: the only news is that the other end is gone.
+        while self.open.clone().changed().await.is_ok() {}
     }
 }
 

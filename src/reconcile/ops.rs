@@ -15,10 +15,17 @@ use crate::{
     model::{Condition, ContainerId, NetworkId, Project, PullPolicy, ids, intent::Intent},
     network::NetworkSpec,
     plan::{Op, OpId, Slot},
-    state::{Layout, records::ContainerRecord},
+    shim::wire::Request,
+    state::{
+        Layout,
+        records::{ContainerRecord, Status},
+    },
     volume::VolumeSpec,
 };
 use std::sync::Arc;
+
+/// A shim without a container leaves at once; one that takes longer is not waited for.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What is worth saying besides that it is done.
 type Detail = Option<String>;
@@ -246,7 +253,14 @@ pub async fn remove_when_ended(id: &ContainerId, owner: &Owner, hands: &Hands) -
 }
 
 async fn take_away(retired: Retired, volumes: bool, links: Links, owner: &Owner, hands: &Hands) -> Result<(), Failure> {
-    let ContainerRecord { id, volumes: uses, ports, .. } = retired.record;
+    let ContainerRecord { id, volumes: uses, ports, status, .. } = retired.record;
+    // The shim of a container that has ended gave its ports up; one that never ran one gives them up by leaving.
+    if let (Status::Created | Status::Dead { .. }, Some(link)) = (&status, &retired.parts.link) {
+        link.send(Request::Quit);
+        if tokio::time::timeout(FAREWELL, link.closed()).await.is_err() {
+            tracing::warn!("the shim of container {} does not leave", id.short());
+        }
+    }
     remove::discard(&id, retired.parts, links, hands).await?;
     // Until its lease was gone, it looked like a container of another project on a shared network.
     owner.names();

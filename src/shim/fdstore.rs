@@ -27,6 +27,11 @@ impl FdStore {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// Gives them up: their supervisor has copies.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Copies, in the order of `names`.
     pub fn copies(&self) -> std::io::Result<Vec<OwnedFd>> {
         self.0.iter().map(|(_, fd)| fd.try_clone()).collect()

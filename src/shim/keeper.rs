@@ -371,6 +371,8 @@ impl Keeper {
         if let Some(supervisor) = self.supervisor {
             // Before it hears of the end: its next shim for this container takes the same path.
             self.stop_listening();
+            // And before it gives a host port away: taking the mounts down may keep this process for a while.
+            self.fds.clear();
             self.send(supervisor, &Response::Exited { exit: exit.clone() }, Vec::new());
         }
         if let Some(attached) = self.attached.take() {

@@ -48,7 +48,30 @@ pub async fn run(job: Job, hands: Arc<Hands>, owner: Owner, inbox: Inbox) {
     let _ = progress.send(done);
     // The stream ends with its last sender; only then may the supervisor go.
     drop(progress);
+    sync_records(&hands, &inbox).await;
     let _ = inbox.send(Input::Applied);
+}
+
+/// Puts the records of the project's containers on the disk for good. After the answer: a record is whole in any case,
+/// and what a power cut takes before this is a container that it ended as well.
+async fn sync_records(hands: &Hands, inbox: &Inbox) {
+    let (done, reply) = oneshot::channel();
+    if inbox.send(Input::Containers(done)).is_err() {
+        return;
+    }
+    let Ok(records) = reply.await else { return };
+    let paths: Vec<_> = records.iter().map(|record| hands.layout.container_record(&record.id)).collect();
+    let synced = tokio::task::spawn_blocking(move || {
+        paths.iter().try_for_each(|path| match std::fs::File::open(path) {
+            Ok(file) => file.sync_data(),
+            // Removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        })
+    });
+    if let Ok(Err(error)) = synced.await {
+        tracing::warn!("cannot sync the records of project {}: {error}", hands.project);
+    }
 }
 
 /// `muster plan`.
@@ -79,6 +102,7 @@ async fn carry_out(
         superseded,
         docker_config: apply.docker_config.clone(),
         intent: apply.intent.clone(),
+        most_at_once: apply.parallel.filter(|&most| most > 0).map_or(usize::MAX, |most| most as usize),
         retired: Default::default(),
         pulled: Default::default(),
         oneoff: Default::default(),

@@ -6,7 +6,7 @@
 
 use super::error::VolumeError;
 use rustix::{
-    fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat, renameat, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 use std::{ffi::CString, os::fd::OwnedFd, path::Path};
@@ -14,44 +14,35 @@ use std::{ffi::CString, os::fd::OwnedFd, path::Path};
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 pub fn tree(path: &Path) -> Result<(), VolumeError> {
-    locked_tree(path, FlockOperation::LockExclusive)
+    loop {
+        match once(path) {
+            // Another process deletes the same trash (`tidy`): what it took first is gone, which is all that is wanted.
+            Err(Errno::NOENT) if path.exists() => {}
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(VolumeError::file("delete", path)(errno.into())),
+        }
+    }
 }
 
-/// The same, but leaves a tree alone that another process deletes at this moment.
-pub fn tree_unless_busy(path: &Path) -> Result<(), VolumeError> {
-    locked_tree(path, FlockOperation::NonBlockingLockExclusive)
-}
-
-/// Two at the same tree would move its directories from under each other.
-fn locked_tree(path: &Path, lock: FlockOperation) -> Result<(), VolumeError> {
-    let failed = |errno: Errno| VolumeError::file("delete", path)(errno.into());
+fn once(path: &Path) -> Result<(), Errno> {
     let top = match openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()) {
         Ok(top) => top,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(failed(errno)),
+        Err(errno) => return Err(errno),
     };
-    match flock(&top, lock) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(()),
-        Err(errno) => return Err(failed(errno)),
-    }
     // Moved directories get names that no file of the volume has: what is there already is looked for first.
     let mut moved = 0_u64;
     loop {
-        let found = directories_and_files_gone(&top).map_err(failed)?;
+        let found = directories_and_files_gone(&top)?;
         if found.is_empty() {
             break;
         }
         for name in found {
-            empty(&top, &name, &mut moved).map_err(failed)?;
-            unlinkat(&top, &name, AtFlags::REMOVEDIR).map_err(failed)?;
+            empty(&top, &name, &mut moved)?;
+            unlinkat(&top, &name, AtFlags::REMOVEDIR)?;
         }
     }
-    match std::fs::remove_dir(path) {
-        // Whoever held the lock before has deleted it to the end.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(VolumeError::file("delete", path)),
-    }
+    drop(top);
+    rustix::fs::rmdir(path)
 }
 
 /// Unlinks what is no directory; returns the directories.

@@ -115,7 +115,7 @@ impl Volumes {
         let _lock = self.lock()?;
         for name in self.names()? {
             if name.starts_with(".new-") || name.starts_with(".trash-") {
-                delete::tree_unless_busy(&self.layout.volume(&name))?;
+                delete::tree(&self.layout.volume(&name))?;
             }
         }
         Ok(())
