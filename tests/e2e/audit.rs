@@ -43,7 +43,7 @@ impl Trace {
         let begin = Instant::now();
         loop {
             let left = self.look();
-            if left.is_empty() || begin.elapsed() > Duration::from_secs(2) {
+            if left.is_empty() || begin.elapsed() > Duration::from_secs(2) * proc::patience() {
                 return left;
             }
             std::thread::sleep(Duration::from_millis(20));

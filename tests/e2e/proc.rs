@@ -5,10 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How much longer than on a quiet machine things may take: `MUSTER_TEST_PATIENCE`, for emulated ones. 1 without it.
+pub fn patience() -> u32 {
+    std::env::var("MUSTER_TEST_PATIENCE").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
 /// Asks `done` again and again until it says yes; fails the test with `what` after `limit`.
 #[track_caller]
 pub fn eventually(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Duration {
-    let begin = Instant::now();
+    let (begin, limit) = (Instant::now(), limit * patience());
     loop {
         if done() {
             return begin.elapsed();

@@ -1,7 +1,7 @@
 //! One plan for every verb: what is as it should be is left alone, what differs is replaced, in order.
 
 use super::{
-    proc::eventually,
+    proc::{eventually, patience},
     stack::{Ran, Stack},
 };
 use serde_json::Value;
@@ -167,7 +167,7 @@ services:
     eprintln!("healthy to started: {gaps:?}");
     // A debug build computes ten times slower.
     let debug = cfg!(debug_assertions) && std::env::var_os("MUSTER_TEST_BINARY").is_none();
-    let limit = Duration::from_millis(if debug { 60 } else { 20 });
+    let limit = Duration::from_millis(if debug { 60 } else { 20 }) * patience();
     assert!(gaps.iter().min().unwrap() < &limit, "{gaps:?}");
 }
 

@@ -1,6 +1,6 @@
 //! A project under test: its directory, its commands, what its records say. Dropping it takes it down and audits.
 
-use super::{audit, ground::Ground};
+use super::{audit, ground::Ground, proc};
 use muster::{
     api::Event,
     state::{
@@ -216,8 +216,10 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         let trace = audit::Trace::of(self);
-        let down =
-            run_within(&mut self.command(&["down", "-v", "-t", "0", "--remove-orphans"]), Duration::from_secs(30));
+        let down = run_within(
+            &mut self.command(&["down", "-v", "-t", "0", "--remove-orphans"]),
+            Duration::from_secs(30) * proc::patience(),
+        );
         let (ended, left) = match &down {
             Ok(ran) if ran.code == 0 => (String::new(), trace.left()),
             Ok(ran) => (format!("down ended {}\n{}{}", ran.code, ran.stdout, ran.stderr), trace.left()),
@@ -240,7 +242,7 @@ impl Drop for Stack {
 /// Runs a command to its end, within `LIMIT`.
 #[track_caller]
 pub fn run(command: &mut Command) -> Ran {
-    run_within(command, LIMIT).unwrap_or_else(|hung| panic!("{hung}"))
+    run_within(command, LIMIT * proc::patience()).unwrap_or_else(|hung| panic!("{hung}"))
 }
 
 /// An error says that the command did not end, and what it had said by then.
