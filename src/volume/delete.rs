@@ -25,10 +25,7 @@ pub fn tree(path: &Path) -> Result<(), VolumeError> {
 }
 
 fn once(path: &Path) -> Result<(), Errno> {
-    let top = match openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()) {
-        Ok(top) => top,
-        Err(errno) => return Err(errno),
-    };
+    let top = openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty())?;
     // Moved directories get names that no file of the volume has: what is there already is looked for first.
     let mut moved = 0_u64;
     loop {
