@@ -88,6 +88,9 @@ clean() {
         "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow- "$root"/var/lib/dpkg/*-old
 }
 
+# The day of the package lists: no file of a package is newer.
+released=$(stat -c %Y /var/lib/apt/lists/*Release 2>/dev/null | sort -n | tail -n 1) || fail "apt has no package lists; run apt-get update"
+
 # --- layers and images ---------------------------------------------------------------------------------------------
 
 # Moves a file to its place among the blobs; prints its digest.
@@ -120,9 +123,10 @@ layer() {
     else
         cut -f1 "$work/list" >"$work/paths"
     fi
-    # One time stamp for all: the same packages make the same digest on every machine.
+    # What the packages brought keeps its time stamp (Python compares a module's with that in its byte code), what was
+    # made here gets that of the package lists: the same packages make the same digest on every machine.
     tar --create --file "$work/layer.tar" --directory "$root" --no-recursion --verbatim-files-from --files-from "$work/paths" \
-        --format=pax --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f --numeric-owner --mtime=@0 --sort=none
+        --format=pax --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f --numeric-owner --clamp-mtime --mtime="@$released" --sort=none
     blob "$work/layer.tar"
 }
 
