@@ -18,7 +18,8 @@ HOST := $(shell $(dir $(CARGO))rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 MUSTER := $(CURDIR)/target/$(HOST)/release/muster
 IMAGES := .cache/guestbook/images.tar
 GUESTBOOK_PORT ?= 8080
-export GUESTBOOK_PORT
+# Not for the tests, which choose a port of their own.
+demo demo-down: export GUESTBOOK_PORT := $(GUESTBOOK_PORT)
 
 .PHONY: demo demo-down test bench release images clean root
 

@@ -81,6 +81,8 @@ impl Stack {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.ground.muster();
         command.current_dir(&self.directory).args(["-p", &self.name]).args(args).stdin(Stdio::null());
+        // Of the demo; the environment wins over the `.env` of a test.
+        command.env_remove("GUESTBOOK_PORT");
         command
     }
 
