@@ -51,13 +51,16 @@ impl Registry {
         }
         let path = dir.path().join("config.yml");
         fs::write(&path, config).unwrap();
-        let child = Command::new("docker-registry")
+        // Where `make test` unpacks it, else an installed one.
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/tools/usr/bin/docker-registry");
+        let program = if unpacked.exists() { unpacked } else { "docker-registry".into() };
+        let child = Command::new(program)
             .arg("serve")
             .arg(&path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("docker-registry, of the Debian package of that name, has to be installed");
+            .expect("docker-registry is not there; `make test` unpacks it");
         let address = format!("127.0.0.1:{port}");
         let up = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(25));

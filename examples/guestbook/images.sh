@@ -89,7 +89,8 @@ clean() {
 }
 
 # The day of the package lists: no file of a package is newer.
-released=$(stat -c %Y /var/lib/apt/lists/*Release 2>/dev/null | sort -n | tail -n 1) || fail "apt has no package lists; run apt-get update"
+ls /var/lib/apt/lists/*Release >/dev/null 2>&1 || apt-get -qq update
+released=$(stat -c %Y /var/lib/apt/lists/*Release 2>/dev/null | sort -n | tail -n 1) || fail "apt has no package lists"
 
 # --- layers and images ---------------------------------------------------------------------------------------------
 
