@@ -51,7 +51,7 @@ const GUARDED: &[&str] = &[
 
 /// The table, lowest layer first.
 const LAYERS: &[Layer] = &[
-    Layer { folder: "sys", layers: &[], crates: &["libc", "netlink_sys", "nix", "rustix", "seccompiler"] },
+    Layer { folder: "sys", layers: &[], crates: &["libc", "netlink_sys", "nix", "rustix"] },
     Layer { folder: "model", layers: &[], crates: &[] },
     Layer { folder: "state", layers: &["sys", "model"], crates: &["libc", "nix", "rustix"] },
     Layer { folder: "compose", layers: &["model"], crates: &["annotate_snippets", "granit_parser", "serde_yaml"] },
@@ -59,7 +59,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "plan", layers: &["model", "graph"], crates: &["petgraph"] },
     Layer { folder: "lifecycle", layers: &["model"], crates: &[] },
     Layer { folder: "api", layers: &["model", "plan", "state::records"], crates: &[] },
-    Layer { folder: "runtime", layers: &["sys"], crates: &["libc", "nix", "rustix", "seccompiler"] },
+    Layer { folder: "runtime", layers: &["sys"], crates: &["libc", "nix", "rustix"] },
     Layer {
         folder: "image",
         layers: &["sys", "state", "model"],

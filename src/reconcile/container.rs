@@ -15,7 +15,7 @@ use crate::{
     specgen,
     state::{
         Durability, record,
-        records::{BoundPort, ContainerRecord, NetworkUse, Status, VolumeUse},
+        records::{BoundPort, ContainerRecord, NetworkUse, Status, VolumeUse, now},
     },
 };
 use std::{collections::BTreeMap, os::fd::OwnedFd, sync::Arc};
@@ -210,9 +210,4 @@ pub fn random() -> Result<[u8; 32], Failure> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| failure(format!("no random bytes: {errno}")))?;
     Ok(bytes)
-}
-
-/// RFC 3339, UTC, as every record has it.
-pub fn now() -> String {
-    format!("{:.9}", jiff::Timestamp::now())
 }

@@ -26,7 +26,7 @@ pub struct Context<'a> {
     pub progress: mpsc::UnboundedSender<Progress>,
     /// Becomes true when another command takes the project over: nothing new begins then.
     pub superseded: watch::Receiver<bool>,
-    /// Registry credentials of the person who asked.
+    /// The directory of the Docker configuration of the person who asked: registry credentials.
     pub docker_config: Option<std::path::PathBuf>,
     pub intent: Intent,
     /// Ops that may be under way at once (`--parallel`).

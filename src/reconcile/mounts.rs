@@ -1,16 +1,12 @@
 //! The volumes of a service, as real paths of this host.
 
-use super::{
-    Hands,
-    container::{now, random},
-    failure,
-};
+use super::{Hands, container::random, failure};
 use crate::{
     api::Failure,
     image::Image,
     model::{Mount, MountKind, Project, Service, ids},
     runtime::spec::{Mount as RuntimeMount, MountSource},
-    state::records::VolumeUse,
+    state::records::{VolumeUse, now},
     volume::VolumeSpec,
 };
 use indexmap::IndexMap;

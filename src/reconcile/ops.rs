@@ -18,7 +18,7 @@ use crate::{
     shim::wire::Request,
     state::{
         Layout,
-        records::{ContainerRecord, Status},
+        records::{self, ContainerRecord, Status},
     },
     volume::VolumeSpec,
 };
@@ -55,7 +55,11 @@ fn project<'a>(context: &'a Context<'_>) -> Result<&'a Arc<Project>, Failure> {
 
 async fn pull(id: OpId, image: &str, policy: PullPolicy, context: &Context<'_>) -> Result<Detail, Failure> {
     let reference = Reference::parse(image).map_err(failure)?;
-    let credentials = Credentials::from_docker_config(context.docker_config.as_deref());
+    let credentials = match &context.docker_config {
+        Some(directory) => Credentials::from_docker_config(Some(&directory.join("config.json"))),
+        // Not those of whoever started the supervisor.
+        None => Credentials::none(),
+    };
     let progress = context.progress.clone();
     let report: crate::image::Report = Arc::new(move |step| {
         let (text, current, total) = figures(&step);
@@ -122,7 +126,7 @@ fn create_volume(key: &str, context: &Context<'_>) -> Result<Detail, Failure> {
         anonymous: false,
         labels: volume.labels.clone(),
     };
-    context.hands.volumes.ensure(&spec, &container::now()).map_err(failure)?;
+    context.hands.volumes.ensure(&spec, &records::now()).map_err(failure)?;
     context.owner.note("volume", "create", volume.name.as_str(), volume.name.as_str());
     Ok(None)
 }

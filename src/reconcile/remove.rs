@@ -9,7 +9,7 @@ use crate::{
     specgen,
     state::{
         Layout, record,
-        records::{ContainerRecord, Exit},
+        records::{self, ContainerRecord, Exit},
     },
 };
 use std::{collections::HashMap, fs, io, path::Path, time::Duration};
@@ -81,7 +81,7 @@ pub async fn bury(id: &ContainerId, hands: &Hands) -> Exit {
             false
         }
     };
-    Exit { code: 137, signal: Some(9), oom, started_at: None, finished_at: super::container::now(), note: Some(note) }
+    Exit { code: 137, signal: Some(9), oom, started_at: None, finished_at: records::now(), note: Some(note) }
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

@@ -6,7 +6,11 @@ use super::{
 };
 use crate::{
     runtime::{self, Ended, StartError, Started, Stdio, cgroup::Cgroup, spec::Spec},
-    state::{boot, logline::Stream, records::Exit},
+    state::{
+        boot,
+        logline::Stream,
+        records::{self, Exit},
+    },
     sys::{self, stream},
 };
 use jiff::Timestamp;
@@ -88,7 +92,7 @@ impl Run {
         };
         let Streams { stdio, mut outputs, stdin } = streams(&spec, attended).map_err(no_streams)?;
         let Started { pid, pidfd, mut console, mounts } = runtime::start(&spec, stdio, net)?;
-        let started_at = now();
+        let started_at = records::now();
         if !by_peer && let Some(master) = console.take() {
             outputs.push(Output::new(Stream::Stdout, master).map_err(no_streams)?);
         }
@@ -173,7 +177,8 @@ impl Run {
                 (255, None)
             }
         };
-        let exit = Exit { code, signal, oom, started_at: Some(self.started_at), finished_at: now(), note: None };
+        let exit =
+            Exit { code, signal, oom, started_at: Some(self.started_at), finished_at: records::now(), note: None };
         (exit, self.mounts)
     }
 
@@ -268,11 +273,6 @@ fn streams(spec: &Spec, attended: Attended) -> sys::Result<Streams> {
             })
         }
     }
-}
-
-/// RFC 3339 with nine digits of a second, so that texts compare as times do.
-fn now() -> String {
-    format!("{:.9}", Timestamp::now())
 }
 
 fn no_streams(error: sys::Error) -> StartError {

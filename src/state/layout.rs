@@ -6,7 +6,7 @@
 //! <data>/networks/<name>.json       one record a network: subnet, gateway
 //! <data>/projects/<project>/        applied.json, events.jsonl, supervisor.log
 //! <data>/containers/<id>/           record.json, spec.json, exit.json, log/, upper/, work/, hosts, hostname, resolv.conf
-//! <run>/projects/<project>/         supervisor.sock, supervisor.lock, project.lock
+//! <run>/projects/<project>/         supervisor.sock, supervisor.lock
 //! <run>/containers/<short id>.sock  the shim's socket
 //! <run>/networks/<name>.json        the leases of a network
 //! <run>/locks/<name>                host-wide locks: images, networks, volumes

@@ -4,6 +4,11 @@ use crate::model::{ContainerId, Healthcheck, ImageId, Protocol, Service};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
+/// Now, as every record and event has it: RFC 3339, UTC, nine digits of a second, so that texts compare as times do.
+pub fn now() -> String {
+    format!("{:.9}", jiff::Timestamp::now())
+}
+
 /// One container, as the supervisor knows it. Written at each change of state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContainerRecord {

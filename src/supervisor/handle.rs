@@ -15,7 +15,7 @@ use crate::{
         probe::{self, Probed},
     },
     shim::wire::{ExecSpec, Request, Response},
-    state::records::{Exit, Health, Status},
+    state::records::{self, Exit, Health, Status},
 };
 
 const SIGKILL: i32 = 9;
@@ -336,7 +336,7 @@ fn announce(container: &mut Container, announcement: &Announcement) -> Vec<Deed>
             signal: run.signal,
             oom: run.oom,
             started_at: None,
-            finished_at: super::journal::now(),
+            finished_at: records::now(),
             note: None,
         })
     };
@@ -346,7 +346,7 @@ fn announce(container: &mut Container, announcement: &Announcement) -> Vec<Deed>
             vec![Deed::note(&id, "start")]
         }
         Announcement::StartFailed { error } => {
-            record.status = Status::Dead { error: error.clone(), at: super::journal::now() };
+            record.status = Status::Dead { error: error.clone(), at: records::now() };
             vec![Deed::note(&id, "die").with("error", error.as_str())]
         }
         Announcement::Stopping { signal, .. } | Announcement::Killed { signal } => {
@@ -404,7 +404,7 @@ fn oom(id: &ContainerId, exit: &RunExit) -> Vec<Deed> {
 }
 
 fn exit_of_failure(code: i32, note: String) -> Exit {
-    Exit { code, signal: None, oom: false, started_at: None, finished_at: super::journal::now(), note: Some(note) }
+    Exit { code, signal: None, oom: false, started_at: None, finished_at: records::now(), note: Some(note) }
 }
 
 fn unknown(which: &Which) -> Failure {

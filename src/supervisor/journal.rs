@@ -1,7 +1,6 @@
 //! What happened, for whoever asks later or listens now: `events.jsonl` and the subscribers of `/v1/events`.
 
 use crate::{api::Event, state::Layout};
-use jiff::Timestamp;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -57,9 +56,4 @@ impl Journal {
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
-}
-
-/// Now, as every record and event writes it: RFC 3339, UTC, nanoseconds.
-pub fn now() -> String {
-    format!("{:.9}", Timestamp::now())
 }

@@ -51,8 +51,8 @@ async fn one(world: &mut World, hands: &Hands, record: ContainerRecord, now: Mom
     let probe = probe::spec_of(&hands.layout, &record);
     let config = config(&record);
     let was_running = matches!(record.status, Status::Running { .. });
-    let adopted =
-        if was_running || matches!(record.status, Status::Created) { adopt::adopt(hands, &id).await } else { None };
+    // Whatever the record says: its supervisor may have been killed between a start and the record of it.
+    let adopted = adopt::adopt(hands, &id).await;
     let mut deeds = Vec::new();
     let (parts, state) = match adopted {
         Some((parts, state)) => (parts, Some(state)),
@@ -71,6 +71,8 @@ async fn one(world: &mut World, hands: &Hands, record: ContainerRecord, now: Mom
                 shim_start_time,
                 started_at: at.clone(),
             };
+            // A start after the record was written undoes what it says of an earlier stop.
+            record.stopped_by_user &= was_running;
             Recovered::Running { since, health: record.health.map(health) }
         }
         (_, Some(wire::State::Ended { exit })) => {

@@ -20,7 +20,10 @@ use crate::{
         owner::{Ask, Owner},
         probe, remove,
     },
-    state::{Durability, record, records::ContainerRecord},
+    state::{
+        Durability, record,
+        records::{self, ContainerRecord},
+    },
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
@@ -57,7 +60,7 @@ impl Supervisor {
             inbox,
             inputs,
             asks,
-            since: super::journal::now(),
+            since: records::now(),
         })
     }
 
@@ -321,7 +324,7 @@ impl Supervisor {
         name: String,
         attributes: serde_json::Map<String, serde_json::Value>,
     ) {
-        let event = Event { time: super::journal::now(), kind: kind.to_owned(), action, service, id, name, attributes };
+        let event = Event { time: records::now(), kind: kind.to_owned(), action, service, id, name, attributes };
         if let Err(error) = self.journal.append(event) {
             tracing::error!("cannot write the events of project {}: {error}", self.hands.project);
         }

@@ -5,6 +5,7 @@ use super::{
     proc::eventually,
     stack::{Stack, free_port, loopback},
 };
+use muster::state::records::{Exit, Status};
 use rustix::process::Signal;
 use std::{
     fs,
@@ -101,6 +102,39 @@ fn a_container_that_ends_while_no_supervisor_lives_is_brought_back() {
     eventually("another process runs", Duration::from_secs(4), || {
         stack.running("other").is_some_and(|pid| pid != other)
     });
+}
+
+/// A supervisor may be killed between the start of a process and the record of it: whatever the record says then, a shim
+/// that lives is taken over, and nothing is started a second time.
+#[test]
+fn what_runs_is_taken_over_whatever_its_record_says() {
+    let exit = Exit { code: 1, signal: None, oom: false, started_at: None, finished_at: String::new(), note: None };
+    for (label, status, by_user) in [
+        ("restarting", Status::Restarting { exit: exit.clone() }, false),
+        ("exited", Status::Exited { exit }, true),
+        ("dead", Status::Dead { error: "of before".into(), at: String::new() }, false),
+    ] {
+        let stack = Stack::new(label, "services: {x: {image: '%IMAGE%', command: [sleep, '1000'], restart: always}}");
+        stack.up();
+        let (pid, shim, supervisor) = (stack.pid("x"), stack.shim("x"), stack.supervisor().unwrap());
+        // Nobody brings a new supervisor before the record is the one of an earlier moment.
+        proc::kill(shim, Signal::STOP);
+        proc::kill(supervisor, Signal::KILL);
+        eventually("the supervisor is gone", Duration::from_secs(2), || !proc::alive(supervisor));
+        let mut record = stack.record("x");
+        record.status = status;
+        record.stopped_by_user = by_user;
+        let path = stack.ground.layout().container_record(&record.id);
+        muster::state::record::write(&path, &record, muster::state::Durability::Volatile).unwrap();
+        proc::kill(shim, Signal::CONT);
+        eventually("it is known to run", Duration::from_secs(5), || stack.running("x") == Some(pid));
+        assert_eq!(stack.shim("x"), shim, "{label}");
+        assert!(!stack.record("x").stopped_by_user, "{label}");
+        assert!(proc::alive(pid), "{label}");
+        // The policy goes on as well.
+        proc::kill(pid, Signal::KILL);
+        eventually("it comes back", Duration::from_secs(5), || stack.running("x").is_some_and(|new| new != pid));
+    }
 }
 
 #[test]

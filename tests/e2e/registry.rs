@@ -91,25 +91,38 @@ fn a_tampered_layer_is_refused() {
 struct Registry {
     process: Child,
     port: u16,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Registry {
-    /// `None` where Debian's docker-registry is not installed.
+    /// `None` where Debian's docker-registry is not there.
     fn start() -> Option<Self> {
+        Self::serve(tempfile::tempdir_in("/var/tmp").unwrap(), "")
+    }
+
+    /// The same registry, which from now on wants to know who asks. `file` is for htpasswd(1).
+    fn with_passwords(mut self, file: &str) -> Option<Self> {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir_in("/var/tmp").unwrap());
+        let path = directory.path().join("htpasswd");
+        fs::write(&path, file).unwrap();
+        Self::serve(directory, &format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}\n", path.display()))
+    }
+
+    fn serve(directory: tempfile::TempDir, more: &str) -> Option<Self> {
         let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/tools/usr/bin/docker-registry");
         let Some(program) = [unpacked, "/usr/bin/docker-registry".into()].into_iter().find(|path| path.exists()) else {
             eprintln!("skipped: docker-registry is not there; `make test` unpacks it");
             return None;
         };
-        let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let port = free_port();
         let configuration = directory.path().join("config.yml");
         let store = directory.path().join("store");
         fs::write(
             &configuration,
             format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{more}",
                 store.display()
             ),
         )
@@ -122,7 +135,7 @@ impl Registry {
             .spawn()
             .unwrap();
         eventually("the registry listens", Duration::from_secs(10), || TcpStream::connect(loopback(port)).is_ok());
-        Some(Self { process, port, _directory: directory })
+        Some(Self { process, port, directory })
     }
 
     /// Uploads the image of a layout directory as `name:tag`, as the distribution protocol says.
@@ -196,6 +209,37 @@ fn an_image_is_pulled_from_a_registry_and_kept() {
     assert!(ran.stderr.contains("127.0.0.1"), "{ran:#?}");
     stack.ok(&["down", "-t", "0", "--rmi", "all"]);
     assert_ne!(stack.run(&["up", "-d", "--pull", "never"]).code, 0);
+}
+
+#[test]
+fn up_uses_the_logins_of_the_person_who_asks() {
+    let Some(registry) = Registry::start() else { return };
+    let ground = Ground::shared();
+    let stack = Stack::on(ground.clone(), "login", "services: {}");
+    let directory = stack.directory().join("image");
+    image::Layout::busybox(&ground, &directory).finish(&json!({"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"]}));
+    registry.push(&directory, "team/secret", "v1");
+    // alice, wonderland
+    let Some(registry) =
+        registry.with_passwords("alice:$2b$04$ImaLnP.A2KiENPIU5.ACWeQ.K8ISL44XHR.npiDY6cjUzDmOdrqWa\n")
+    else {
+        return;
+    };
+    let host = format!("127.0.0.1:{}", registry.port);
+    stack.compose(&format!("services: {{x: {{image: '{host}/team/secret:v1', init: true}}}}"));
+    let up = |config: &Path| super::stack::run(stack.command(&["up", "-d"]).env("DOCKER_CONFIG", config));
+    let (nobody, alice) = (stack.directory().join("nobody"), stack.directory().join("alice"));
+    for directory in [&nobody, &alice] {
+        fs::create_dir(directory).unwrap();
+    }
+    let refused = up(&nobody);
+    assert_ne!(refused.code, 0);
+    assert!(refused.stderr.contains(&host), "{refused:#?}");
+    let config = json!({"auths": {&host: {"auth": "YWxpY2U6d29uZGVybGFuZA=="}}});
+    fs::write(alice.join("config.json"), config.to_string()).unwrap();
+    let ran = up(&alice);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(stack.running("x").is_some());
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use super::existing;
 use crate::{
     cli::{context::Context, exit::Outcome},
-    model::intent::Intent,
+    model::{intent::Intent, signal as signals},
 };
-use nix::sys::signal::Signal;
 
 /// Force stop service containers
 #[derive(Clone, Debug, clap::Args)]
@@ -27,14 +26,9 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     existing::carry_out(cx, target, intent, None)
 }
 
-/// `SIGHUP`, `hup`, `1`; real-time signals by number.
+/// `SIGHUP`, `hup`, `1`, `RTMIN+3`.
 fn signal(text: &str) -> Result<i32, String> {
-    if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) { Ok(number) } else { Err("signals have the numbers 1 to 64".into()) };
-    }
-    let name = text.to_ascii_uppercase();
-    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    name.parse::<Signal>().map(|signal| signal as i32).map_err(|_| format!("there is no signal {text:?}"))
+    signals::parse(text).ok_or_else(|| format!("there is no signal {text:?}; they have the numbers 1 to 64"))
 }
 
 #[cfg(test)]
