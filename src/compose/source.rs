@@ -19,14 +19,16 @@ const MAX_BYTES: u64 = 8 << 20;
 pub struct Sources {
     cwd: PathBuf,
     texts: Vec<SourceText>,
-    /// A file is read once, however often it is named.
-    read: HashMap<PathBuf, u32>,
+    /// Where relative paths of a text start; `None`: at the project directory.
+    bases: Vec<Option<PathBuf>>,
+    /// A file is read once for each directory that its relative paths start at.
+    read: HashMap<(PathBuf, Option<PathBuf>), u32>,
 }
 
 impl Sources {
     /// Names of files below `cwd` are shown relative to it.
     pub fn new(cwd: &Path) -> Self {
-        Self { cwd: cwd.to_owned(), texts: Vec::new(), read: HashMap::new() }
+        Self { cwd: cwd.to_owned(), texts: Vec::new(), bases: Vec::new(), read: HashMap::new() }
     }
 
     /// Where `part` stands inside of `span`, or the whole of it where the text is written otherwise (escapes, folding).
@@ -50,12 +52,24 @@ impl Sources {
     pub fn add(&mut self, name: &str, text: &str) -> (u32, Arc<str>) {
         let text: Arc<str> = Arc::from(text);
         self.texts.push(SourceText { name: name.to_owned(), text: text.clone() });
+        self.bases.push(None);
         ((self.texts.len() - 1) as u32, text)
     }
 
-    /// Reads a file as UTF-8.
+    /// Where relative paths that are written in a text start; `None`: at the project directory.
+    pub fn base(&self, source: u32) -> Option<&Path> {
+        self.bases.get(source as usize).and_then(|base| base.as_deref())
+    }
+
+    /// Reads a file as UTF-8. Its relative paths start at the project directory.
     pub fn read(&mut self, path: &Path) -> Result<(u32, Arc<str>), ReadError> {
-        if let Some(index) = self.read.get(path)
+        self.read_based(path, None)
+    }
+
+    /// Reads a file as UTF-8 whose relative paths start at `base`: one that is extended or included.
+    pub fn read_based(&mut self, path: &Path, base: Option<&Path>) -> Result<(u32, Arc<str>), ReadError> {
+        let key = (path.to_owned(), base.map(Path::to_owned));
+        if let Some(index) = self.read.get(&key)
             && let Some(source) = self.texts.get(*index as usize)
         {
             return Ok((*index, source.text.clone()));
@@ -63,7 +77,10 @@ impl Sources {
         let bytes = read_regular(path)?;
         let name = path.strip_prefix(&self.cwd).unwrap_or(path).display().to_string();
         let (index, text) = self.decode(&name, bytes)?;
-        self.read.insert(path.to_owned(), index);
+        if let Some(slot) = self.bases.get_mut(index as usize) {
+            *slot = base.map(Path::to_owned);
+        }
+        self.read.insert(key, index);
         Ok((index, text))
     }
 

@@ -188,19 +188,19 @@ impl Interpolator {
                         String::new()
                     }
                 };
-                Rc::new(Node { span: node.span, tag: node.tag, kind: Kind::Scalar { text: resolved, plain: false } })
+                Rc::new(node.with(Kind::Scalar { text: resolved, plain: false }))
             }
             Kind::Scalar { .. } => node.clone(),
             Kind::Sequence(items) => {
                 let items = items.iter().map(|item| self.tree(item, sources, findings)).collect();
-                Rc::new(Node { span: node.span, tag: node.tag, kind: Kind::Sequence(items) })
+                Rc::new(node.with(Kind::Sequence(items)))
             }
             Kind::Mapping(entries) => {
                 let resolve = |(name, entry): (&String, &Entry)| {
                     (name.clone(), Entry { key: entry.key, value: self.tree(&entry.value, sources, findings) })
                 };
                 let entries = entries.iter().map(resolve).collect();
-                Rc::new(Node { span: node.span, tag: node.tag, kind: Kind::Mapping(entries) })
+                Rc::new(node.with(Kind::Mapping(entries)))
             }
         }
     }

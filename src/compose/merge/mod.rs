@@ -20,7 +20,7 @@ pub fn settle(node: &Rc<Node>) -> Rc<Node> {
         Kind::Scalar { .. } => node.clone(),
         Kind::Sequence(items) => {
             let items = items.iter().filter(|item| item.tag != Some(MergeTag::Reset)).map(settle).collect();
-            Rc::new(Node { span: node.span, tag: None, kind: Kind::Sequence(items) })
+            Rc::new(Node::new(node.span, Kind::Sequence(items)))
         }
         Kind::Mapping(entries) => {
             let kept = entries.iter().filter(|(_, entry)| entry.value.tag != Some(MergeTag::Reset));
@@ -60,7 +60,7 @@ impl Merger<'_> {
             (Kind::Mapping(below), Kind::Mapping(above)) => self.mappings(over.span, below, above),
             (Kind::Sequence(below), Kind::Sequence(above)) => {
                 let items = below.iter().chain(above).cloned().collect();
-                Rc::new(Node { span: over.span, tag: None, kind: Kind::Sequence(items) })
+                Rc::new(Node::new(over.span, Kind::Sequence(items)))
             }
             // A key with nothing behind it changes nothing.
             _ if over.is_null() => base.clone(),
@@ -114,7 +114,7 @@ impl Merger<'_> {
                 None => items.push(settle(item)),
             }
         }
-        Rc::new(Node { span: over.span, tag: None, kind: Kind::Sequence(items) })
+        Rc::new(Node::new(over.span, Kind::Sequence(items)))
     }
 
     /// Options belong to a driver: they are merged only where it stays the same.
@@ -173,7 +173,7 @@ fn named(node: &Rc<Node>, entry: fn(Span) -> Node) -> Rc<Node> {
 fn listed(node: &Rc<Node>) -> Rc<Node> {
     match &node.kind {
         Kind::Scalar { .. } if !node.is_null() => {
-            Rc::new(Node { span: node.span, tag: None, kind: Kind::Sequence(vec![node.clone()]) })
+            Rc::new(Node::new(node.span, Kind::Sequence(vec![node.clone()])))
         }
         _ => node.clone(),
     }
@@ -193,7 +193,7 @@ fn host_list(node: &Rc<Node>) -> Rc<Node> {
             items.push(Rc::new(Node::text(address.span, format!("{host}={text}"))));
         }
     }
-    Rc::new(Node { span: node.span, tag: None, kind: Kind::Sequence(items) })
+    Rc::new(Node::new(node.span, Kind::Sequence(items)))
 }
 
 #[cfg(test)]

@@ -18,7 +18,42 @@ pub struct Node {
     /// The value; of an alias, the value where it was anchored.
     pub span: Span,
     pub tag: Option<MergeTag>,
+    /// How the value came to be, where its place alone does not tell.
+    pub trail: Option<Rc<Trail>>,
     pub kind: Kind,
+}
+
+/// The history of a value, for `explain`. Most values have none: they are what their line says.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// Variables that went into it, in order.
+    pub variables: Vec<Used>,
+    /// What it replaced when files were merged, the latest first.
+    pub replaced: Vec<Rc<Node>>,
+    /// No file says it: the rule that put it here.
+    pub implied: Option<&'static str>,
+}
+
+/// A variable that a value took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    pub name: String,
+    /// What came in its place: the variable's value, or the default or alternative of the reference.
+    pub value: String,
+    pub origin: Origin,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment of the command.
+    Process,
+    /// A line of an env file.
+    File(Span),
+    /// `${NAME:-default}`, `${NAME:+alternative}`: what the reference itself says.
+    Reference,
+    /// Nothing sets it.
+    Unset,
 }
 
 /// What a file says about merging with the files before it.
@@ -52,16 +87,25 @@ pub struct Entry {
 }
 
 impl Node {
+    pub fn new(span: Span, kind: Kind) -> Self {
+        Self { span, tag: None, trail: None, kind }
+    }
+
+    /// The same place and history with another value.
+    pub fn with(&self, kind: Kind) -> Self {
+        Self { span: self.span, tag: self.tag, trail: self.trail.clone(), kind }
+    }
+
     pub fn text(span: Span, text: impl Into<String>) -> Self {
-        Self { span, tag: None, kind: Kind::Scalar { text: text.into(), plain: false } }
+        Self::new(span, Kind::Scalar { text: text.into(), plain: false })
     }
 
     pub fn null(span: Span) -> Self {
-        Self { span, tag: None, kind: Kind::Scalar { text: String::new(), plain: true } }
+        Self::new(span, Kind::Scalar { text: String::new(), plain: true })
     }
 
     pub fn mapping(span: Span, entries: Mapping) -> Self {
-        Self { span, tag: None, kind: Kind::Mapping(entries) }
+        Self::new(span, Kind::Mapping(entries))
     }
 
     pub fn is_null(&self) -> bool {

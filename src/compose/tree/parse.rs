@@ -167,7 +167,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         let tag = self.merge_tag(tag, span);
         let plain = style == ScalarStyle::Plain && !as_text;
         let kind = Kind::Scalar { text: text.into_owned(), plain };
-        Ok((Rc::new(Node { span, tag, kind }), weight))
+        Ok((Rc::new(Node { tag, ..Node::new(span, kind) }), weight))
     }
 
     fn sequence(&mut self, tag: Option<Cow<'a, Tag>>, start: Span, depth: usize) -> Result<Weighed, Fatal> {
@@ -185,7 +185,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         };
         let span = Span { end: end.end.max(start.end), ..start };
         let tag = self.merge_tag(tag, span);
-        Ok((Rc::new(Node { span, tag, kind: Kind::Sequence(items) }), weight))
+        Ok((Rc::new(Node { tag, ..Node::new(span, Kind::Sequence(items)) }), weight))
     }
 
     fn mapping(&mut self, tag: Option<Cow<'a, Tag>>, start: Span, depth: usize) -> Result<Weighed, Fatal> {
@@ -213,7 +213,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         }
         let span = Span { end: end.end.max(start.end), ..start };
         let tag = self.merge_tag(tag, span);
-        Ok((Rc::new(Node { span, tag, kind: Kind::Mapping(entries) }), weight))
+        Ok((Rc::new(Node { tag, ..Node::mapping(span, entries) }), weight))
     }
 
     /// Compose refuses keys that YAML reads as something other than a string.
