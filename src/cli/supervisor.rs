@@ -77,9 +77,13 @@ pub async fn connect(
         match Lock::try_acquire(&lock_path).map_err(Error::file("lock", &lock_path))? {
             Some(lock) => {
                 start(layout, project, environment, lock).await.map_err(|why| failed("start", why))?;
-                return try_connect(layout, project)
-                    .await?
-                    .ok_or_else(|| failed("reach", "it has ended already".into()));
+                if let Some(stream) = try_connect(layout, project).await? {
+                    return Ok(stream);
+                }
+                // Another command that waited was quicker, and with its end the supervisor had nothing left to do.
+                if Instant::now() > deadline {
+                    return Err(failed("reach", "it ends before it answers, again and again".into()));
+                }
             }
             None => {
                 if !std::mem::replace(&mut announced, true) {
@@ -114,7 +118,11 @@ async fn wait_for_socket(layout: &Layout, project: &str) -> Result<(), Error> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(Error::system("watch a directory"))?;
     // The lock file is not watched for its closing: our own attempts close it, too.
     let changes = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
-    inotify::add_watch(&fd, &directory, changes).map_err(|error| Error::file("watch", &directory)(error.into()))?;
+    match inotify::add_watch(&fd, &directory, changes) {
+        // The supervisor that held the lock has left, and its directory with it.
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => other.map_err(|error| Error::file("watch", &directory)(error.into()))?,
+    };
     if try_connect(layout, project).await?.is_some() {
         return Ok(());
     }

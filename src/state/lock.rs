@@ -3,29 +3,40 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::Path,
 };
 
-/// An exclusive lock, released when it is dropped. The file stays: removing it would let two owners in.
+/// An exclusive lock, released when it is dropped. Only who holds it may remove its file: a lock on a file that is no
+/// longer at its path is given up for one on the file that is.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
     /// Waits for the lock.
     pub fn acquire(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
-        file.lock()?;
-        Ok(Self(file))
+        loop {
+            let file = open(path)?;
+            file.lock()?;
+            if is_at(&file, path)? {
+                return Ok(Self(file));
+            }
+        }
     }
 
     /// `None` while another process holds it.
     pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
-        let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        loop {
+            let file = open(path)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, path)? => return Ok(Some(Self(file))),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
     }
 
@@ -37,6 +48,16 @@ impl Lock {
     /// The other end of `into_fd`.
     pub fn from_fd(fd: OwnedFd) -> Self {
         Self(fd.into())
+    }
+}
+
+/// False where the file was removed between its opening and its locking.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -61,5 +82,21 @@ mod tests {
         assert!(Lock::try_acquire(&path).unwrap().is_none());
         drop(handed_on);
         assert!(Lock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_whose_file_its_holder_removed_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let held = Lock::acquire(&path).unwrap();
+        let waiter = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::acquire(&path).unwrap()
+        });
+        // Whichever comes first, its opening or the removal: it ends with the lock on the file at the path.
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        let _lock = waiter.join().unwrap();
+        assert!(Lock::try_acquire(&path).unwrap().is_none());
     }
 }

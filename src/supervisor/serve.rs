@@ -21,7 +21,7 @@ use crate::{
         probe, remove,
     },
     state::{
-        Durability, record,
+        Durability, Layout, record,
         records::{self, ContainerRecord},
     },
 };
@@ -36,6 +36,8 @@ pub struct Supervisor {
     queue: Queue,
     /// Commands whose turn is over and that still have something to do: `run --rm`.
     following: u32,
+    /// Plans that are being made for somebody who only wants to see them.
+    planning: u32,
     names: Names,
     journal: Journal,
     hands: Arc<Hands>,
@@ -53,6 +55,7 @@ impl Supervisor {
             world: World::default(),
             queue: Queue::default(),
             following: 0,
+            planning: 0,
             names: Names::new(Arc::clone(&hands), inbox.clone()),
             journal: Journal::open(&hands.layout, &hands.project)?,
             hands,
@@ -78,7 +81,7 @@ impl Supervisor {
         let mut idle_until = tokio::time::Instant::now() + first;
         loop {
             self.next_command();
-            let idle = self.queue.is_idle() && self.following == 0 && !self.world.any_alive();
+            let idle = self.queue.is_idle() && self.following == 0 && self.planning == 0 && !self.world.any_alive();
             let deadline = self.world.deadline();
             tokio::select! {
                 Some(ask) = self.asks.recv() => self.asked(ask),
@@ -121,9 +124,7 @@ impl Supervisor {
         while self.inputs.recv().await.is_some() {}
         let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
         if self.world.containers.is_empty() {
-            let directory = self.hands.layout.run_project(&self.hands.project);
-            // The lock file stays locked until the process ends; whoever waits for it holds another file then.
-            let _ = std::fs::remove_dir_all(directory);
+            remove_run_directory(&self.hands.layout, &self.hands.project);
         }
         Ok(())
     }
@@ -150,6 +151,7 @@ impl Supervisor {
                 Vec::new()
             }
             Input::Plan { apply, done } => {
+                self.planning += 1;
                 tokio::spawn(apply::plan(apply, Arc::clone(&self.hands), self.inbox.clone(), done));
                 Vec::new()
             }
@@ -169,7 +171,10 @@ impl Supervisor {
                 self.following -= 1;
                 Vec::new()
             }
-            Input::Planned => Vec::new(),
+            Input::Planned => {
+                self.planning -= 1;
+                Vec::new()
+            }
             Input::Observe(done) => {
                 let records = self.world.containers.values().map(|container| &container.record);
                 let _ = done.send(observe::containers(&self.hands.project, records));
@@ -329,6 +334,19 @@ impl Supervisor {
             tracing::error!("cannot write the events of project {}: {error}", self.hands.project);
         }
     }
+}
+
+/// The lock's file goes last: whoever waits for it sees that it is gone and makes another one, in a directory that is
+/// then no longer empty and stays.
+fn remove_run_directory(layout: &Layout, project: &str) {
+    let (directory, lock) = (layout.run_project(project), layout.supervisor_lock(project));
+    let Ok(entries) = std::fs::read_dir(&directory) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| *path != lock) {
+        // What stays is of no use to anybody, and the next supervisor of the project finds its place all the same.
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
+    let _ = std::fs::remove_file(lock);
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// CLOCK_BOOTTIME, see `lifecycle::Moment`.

@@ -172,9 +172,7 @@ fn named(node: &Rc<Node>, entry: fn(Span) -> Node) -> Rc<Node> {
 /// A single value as a list of one.
 fn listed(node: &Rc<Node>) -> Rc<Node> {
     match &node.kind {
-        Kind::Scalar { .. } if !node.is_null() => {
-            Rc::new(Node::new(node.span, Kind::Sequence(vec![node.clone()])))
-        }
+        Kind::Scalar { .. } if !node.is_null() => Rc::new(Node::new(node.span, Kind::Sequence(vec![node.clone()]))),
         _ => node.clone(),
     }
 }
