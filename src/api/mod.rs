@@ -118,7 +118,7 @@ pub struct Failure {
 }
 
 /// A line of `/v1/events` and of `<project>/events.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     /// RFC 3339 with nanoseconds, UTC.
     pub time: String,

@@ -3,8 +3,8 @@
 use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
-        config, create, down, exec, images, kill, load, logs, ls, plan, port, ps, pull, restart, rm, rmi, run, start,
-        stop, top, up, version,
+        config, create, down, exec, explain, images, kill, load, logs, ls, plan, port, ps, pull, restart, rm, rmi, run,
+        start, stop, top, up, version,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +45,9 @@ pub struct Global {
     /// Working directory instead of the one of the first Compose file
     #[arg(long, alias = "workdir", value_name = "DIR")]
     pub project_directory: Option<PathBuf>,
+    /// Include all resources, even those that no service uses
+    #[arg(long)]
+    pub all_resources: bool,
     /// How progress is shown
     #[arg(long, value_enum, value_name = "KIND")]
     pub progress: Option<Mode>,
@@ -75,6 +78,7 @@ pub enum Command {
     Port(port::Args),
     Ls(ls::Args),
     Config(config::Args),
+    Explain(explain::Args),
     Pull(pull::Args),
     Load(load::Args),
     Images(images::Args),

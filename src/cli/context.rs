@@ -4,10 +4,13 @@ use super::{
     args::Global,
     env::Env,
     exit::Error,
-    output::{Writer, progress::Mode},
+    output::{Writer, progress, progress::Mode},
 };
 use crate::{
-    compose::{self, LoadOptions, Loaded, MissingFiles, diagnostics::did_you_mean},
+    compose::{
+        self, Diagnostics, Document, LoadOptions, Loaded, Phases, Purpose, diagnostics::did_you_mean,
+        explain::Explanation,
+    },
     model::Project,
     state::Layout,
 };
@@ -19,6 +22,8 @@ pub struct Context {
     pub layout: Layout,
     pub out: Writer,
     pub err: Writer,
+    /// What goes wrong is told in JSON.
+    pub json: bool,
 }
 
 /// A project by name, with its model where there is one.
@@ -32,29 +37,53 @@ impl Context {
         let ansi = global.ansi.or_else(|| word(&env.variables, "COMPOSE_ANSI")).unwrap_or_default();
         let out = Writer::stdout(ansi, env.colourless()).map_err(Error::system("open standard output"))?;
         let err = Writer::stderr(ansi, env.colourless()).map_err(Error::system("open standard error"))?;
-        Ok(Self { layout: env.layout(), global, env, out, err })
+        let json = global.progress == Some(Mode::Json);
+        Ok(Self { layout: env.layout(), global, env, out, err, json })
     }
 
     /// Reads the Compose files and shows their warnings. `services`, named on the command line, exist in what
     /// comes back.
-    pub fn load(&mut self, services: &[String], missing_files: MissingFiles) -> Result<Loaded, Error> {
-        self.load_with(services, missing_files, None)
+    pub fn load(&mut self, services: &[String], purpose: Purpose) -> Result<Loaded, Error> {
+        self.load_with(services, purpose, None)
     }
 
     /// The same with a last document over the files.
     pub fn load_with(
         &mut self,
         services: &[String],
-        missing_files: MissingFiles,
+        purpose: Purpose,
         overlay: Option<String>,
     ) -> Result<Loaded, Error> {
-        let options = LoadOptions { overlay, ..self.load_options(services, missing_files) };
+        let options = LoadOptions { overlay, ..self.load_options(services, purpose) };
         let loaded = compose::load(&options).map_err(Error::Compose)?;
-        if !loaded.warnings.is_empty() {
-            writeln!(self.err, "{}", loaded.warnings.render(self.err.colour))?;
-        }
+        self.tell(&loaded.warnings)?;
         check_services(&loaded.project, services)?;
         Ok(loaded)
+    }
+
+    /// The Compose files as one, after the phases that are asked for; shows their warnings.
+    pub fn document(&mut self, services: &[String], phases: Phases) -> Result<Document, Error> {
+        let options = self.load_options(services, Purpose::Show);
+        let document = compose::document(&options, phases).map_err(Error::Compose)?;
+        self.tell(&document.warnings)?;
+        Ok(document)
+    }
+
+    fn tell(&mut self, findings: &Diagnostics) -> Result<(), Error> {
+        if self.json {
+            progress::diagnostics(findings, &mut self.err)?;
+        } else if !findings.is_empty() {
+            writeln!(self.err, "{}", findings.render(self.err.colour))?;
+        }
+        Ok(())
+    }
+
+    /// Where values of the Compose files come from; shows the warnings of the files.
+    pub fn explain(&mut self, path: &str, purpose: Purpose) -> Result<Explanation, Error> {
+        let options = self.load_options(&[], purpose);
+        let (explanation, warnings) = compose::explain(&options, path).map_err(Error::Compose)?;
+        self.tell(&warnings)?;
+        Ok(explanation)
     }
 
     /// For verbs that need no more than a name: with `-p` and no services no file is read.
@@ -63,7 +92,7 @@ impl Context {
             return Ok(Target { name: self.project_name()?, project: None });
         }
         let named = self.global.project_name.is_some() || self.env.get("COMPOSE_PROJECT_NAME").is_some();
-        match self.load(services, MissingFiles::Tolerate) {
+        match self.load(services, Purpose::Look) {
             Ok(loaded) => Ok(Target { name: loaded.project.name.clone(), project: Some(loaded.project) }),
             // The records know the services of a project whose files are elsewhere.
             Err(Error::Compose(_)) if named && !self.has_files() => {
@@ -74,7 +103,7 @@ impl Context {
     }
 
     fn project_name(&self) -> Result<String, Error> {
-        compose::resolve_name(&self.load_options(&[], MissingFiles::Tolerate)).map_err(Error::Compose)
+        compose::resolve_name(&self.load_options(&[], Purpose::Look)).map_err(Error::Compose)
     }
 
     /// Somebody named a Compose file: it has to be right.
@@ -82,7 +111,7 @@ impl Context {
         !self.global.files.is_empty() || self.env.get("COMPOSE_FILE").is_some()
     }
 
-    fn load_options(&self, services: &[String], missing_files: MissingFiles) -> LoadOptions {
+    fn load_options(&self, services: &[String], purpose: Purpose) -> LoadOptions {
         LoadOptions {
             files: self.global.files.clone(),
             project_directory: self.global.project_directory.clone(),
@@ -92,7 +121,8 @@ impl Context {
             services: services.to_vec(),
             cwd: self.env.cwd.clone(),
             environment: self.env.variables.clone(),
-            missing_files,
+            purpose,
+            all_resources: self.global.all_resources,
             overlay: None,
         }
     }
@@ -158,7 +188,7 @@ mod tests {
         let (out, _) = capture::writer(false);
         let (err, _) = capture::writer(false);
         let global = Global { parallel, ..Global::default() };
-        Context { global, env: Env::default(), layout: Layout::system(), out, err }
+        Context { global, env: Env::default(), layout: Layout::system(), out, err, json: false }
     }
 
     #[test]

@@ -18,13 +18,14 @@ mod session;
 mod supervisor;
 mod verbs;
 
+pub use output::schemas;
+
 use args::{Cli, Command};
 use clap::error::ErrorKind;
 use context::Context;
 use env::Env;
 use exit::{Code, Error, Outcome};
-use output::{Writer, progress::Mode, writer::Ansi};
-use serde_json::json;
+use output::{Writer, progress, writer::Ansi};
 use std::{io::Write, process::ExitCode};
 
 /// The whole command: arguments, environment and streams are the process's own.
@@ -51,9 +52,8 @@ fn run(cli: Cli, env: Env) -> Code {
     match outcome.and_then(|code| flushed.map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
-            let json = cx.global.progress == Some(Mode::Json);
             // A message that cannot be written leaves the exit code to speak.
-            let _ = report(&error, json, &mut cx.err);
+            let _ = report(&error, cx.json, &mut cx.err);
             error.code()
         }
     }
@@ -79,6 +79,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Port(args) => port::run(args, cx),
         Command::Ls(args) => ls::run(args, cx),
         Command::Config(args) => config::run(args, cx),
+        Command::Explain(args) => explain::run(args, cx),
         Command::Pull(args) => pull::run(args, cx),
         Command::Load(args) => load::run(args, cx),
         Command::Images(args) => images::run(args, cx),
@@ -93,7 +94,14 @@ fn report(error: &Error, json: bool, err: &mut Writer) -> std::io::Result<()> {
         return err.flush();
     }
     let text = match error {
-        _ if json => format!("{}\n", json!({ "error": true, "message": error.to_string() })),
+        Error::Compose(diagnostics) if json => {
+            progress::diagnostics(diagnostics, err)?;
+            return err.flush();
+        }
+        _ if json => {
+            progress::error(&error.to_string(), err)?;
+            return err.flush();
+        }
         Error::Compose(diagnostics) => format!("{}\n", diagnostics.render(err.colour)),
         Error::Failed(failure) => output::failure::report(failure, &[], &err.paint("31;1", "error")),
         error => {

@@ -146,6 +146,7 @@ fn help_names_every_verb() {
       port     Print the public port for a port binding
       ls       List running projects
       config   Parse, resolve and render the Compose files in canonical form
+      explain  Tell where values of the Compose files come from: lines, overrides, variables, defaults
       pull     Pull service images
       load     Load images from an archive
       images   List images used by the created containers
@@ -159,6 +160,7 @@ fn help_names_every_verb() {
           --profile <NAME>           Profile to enable
           --env-file <FILE>          Environment file instead of .env
           --project-directory <DIR>  Working directory instead of the one of the first Compose file
+          --all-resources            Include all resources, even those that no service uses
           --progress <KIND>          How progress is shown [possible values: auto, tty, plain, json,
                                      quiet]
           --ansi <WHEN>              When to use colour and cursor movement [possible values: never,

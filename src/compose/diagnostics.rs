@@ -3,7 +3,8 @@
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use std::{fmt, sync::Arc};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     Error,
     Warning,
@@ -70,10 +71,13 @@ impl Diagnostic {
 }
 
 /// More are of no use to anybody.
-const MAX_SHOWN: usize = 200;
+pub const MAX_SHOWN: usize = 200;
 
 /// Bytes of a line that can still be shown: a file in one line would be shown whole for every finding.
 const MAX_LINE: usize = 16 << 10;
+
+/// Bytes of a message. Some quote what the file says.
+const MAX_WORDS: usize = 2_000;
 
 /// Findings, with the texts that they point into.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +108,7 @@ impl Diagnostics {
         item.places.first().and_then(|(span, _)| self.locate(*span))
     }
 
-    fn locate(&self, span: Span) -> Option<Location> {
+    pub(super) fn locate(&self, span: Span) -> Option<Location> {
         let source = self.sources.get(span.source as usize)?;
         let before = source.text.get(..span.start as usize)?;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -206,10 +210,15 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-/// Without control characters: a hostile file must not reach the terminal through a message.
+/// Without control characters and of a length that can be read: a hostile file must not reach the terminal through a
+/// message, nor fill it.
 fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len().min(MAX_WORDS));
     for c in text.chars() {
+        if out.len() > MAX_WORDS {
+            out.push_str("...");
+            break;
+        }
         match c {
             '\n' => out.push(c),
             c if c.is_control() => out.extend(c.escape_default()),
@@ -227,6 +236,9 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// Names that a wrong one is compared with: with each of a hostile file it would take hours.
+const MAX_CANDIDATES: usize = 1_000;
+
 /// The candidate that `wrong` was probably meant to be.
 pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Comparing is quadratic in length, and nothing that long is a slip of the finger.
@@ -234,11 +246,14 @@ pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a st
         return None;
     }
     let lower = wrong.to_lowercase();
+    let most = |candidate: &str| 1.max(candidate.len().min(wrong.len()) / 3);
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= 64)
+        .take(MAX_CANDIDATES)
+        // A cheap bound from below, since a file may be wrong in a great many places.
+        .filter(|candidate| candidate.len() <= 64 && candidate.len().abs_diff(wrong.len()) <= most(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1.max(candidate.len().min(wrong.len()) / 3))
+        .filter(|(distance, candidate)| *distance <= most(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -8,11 +8,14 @@
 //! KEY                         from the environment, left out where it is not set there
 //! ```
 //!
+//! What stands behind a closing quote is the next statement, as in Compose; that is so odd that it gets a warning.
+//!
 //! Values see the environment first, then the keys before them.
 
 use super::{
     diagnostics::{Diagnostic, Span},
     interpolate::{Interpolator, failure_finding, unset_warning},
+    tree::Origin,
 };
 use indexmap::IndexMap;
 
@@ -75,7 +78,8 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        self.at += self.rest().len() - self.rest().trim_start_matches([' ', '\t']).len();
+        let blank = |c: char| c != '\n' && c != '\r' && c.is_whitespace();
+        self.at += self.rest().len() - self.rest().trim_start_matches(blank).len();
     }
 
     fn statement(&mut self) -> Option<()> {
@@ -85,6 +89,7 @@ impl<'a> Reader<'a> {
             self.at += "export".len();
             self.skip_blanks();
         }
+        let start = self.at;
         let key = self.key()?;
         self.skip_blanks();
         match self.rest().chars().next() {
@@ -92,7 +97,8 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 self.skip_blanks();
                 let value = self.value()?;
-                self.define(key, value);
+                let line = self.span(start, start + self.text[start..self.at].trim_end().len());
+                self.define(key, value, line);
             }
             None | Some('\n' | '\r' | '#') => {
                 let inherited = self.interpolator.get(&key).map(str::to_owned);
@@ -131,7 +137,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let rest = self.rest();
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-        let end = if line.starts_with('#') { 0 } else { comment(line).unwrap_or(line.len()) };
+        let end = line.find(" #").unwrap_or(line.len());
         let raw = line[..end].trim_end();
         self.at += line.len();
         self.resolve(raw, start, raw)
@@ -163,25 +169,21 @@ impl<'a> Reader<'a> {
         };
         let raw = &rest[..close];
         self.at += close + 1;
-        self.after_quoted()?;
+        self.after_quoted();
         if quote == '\'' {
             return Some(raw.replace("\\'", "'"));
         }
         self.resolve(&unescape(raw), start + 1, raw)
     }
 
-    fn after_quoted(&mut self) -> Option<()> {
-        let rest = self.rest();
-        let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            self.fail(
-                "unexpected text after a quoted value",
-                self.at,
-                self.at + rest.find('\n').unwrap_or(rest.len()),
-            )?;
+    fn after_quoted(&mut self) {
+        self.skip_blanks();
+        if matches!(self.rest().chars().next(), None | Some('\n' | '\r' | '#')) {
+            return self.skip_line();
         }
-        self.skip_line();
-        Some(())
+        let end = self.at + self.rest().find('\n').unwrap_or(self.rest().len());
+        let warning = Diagnostic::warning("text after a quoted value is read as the next variable");
+        self.findings.push(warning.at(self.span(self.at, end)));
     }
 
     /// Variables of a value; `raw` is how it stands in the file at `start`.
@@ -206,8 +208,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn define(&mut self, key: String, value: String) {
-        self.interpolator.learn(&key, value.clone());
+    /// `line` is what gives the value, from the key to its end.
+    fn define(&mut self, key: String, value: String, line: Span) {
+        self.interpolator.learn(&key, value.clone(), Origin::File(line));
         self.values.insert(key, Some(value));
     }
 }
@@ -216,15 +219,10 @@ fn is_key(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']')
 }
 
-/// Where ` #` starts a comment.
-fn comment(line: &str) -> Option<usize> {
-    line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']))
-}
-
 /// Escapes of a double-quoted value. `\$` becomes `$$`, which interpolation takes for a dollar.
 fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
-    let mut chars = raw.chars().peekable();
+    let mut chars = raw.chars();
     while let Some(c) = chars.next() {
         if c != '\\' {
             out.push(c);
@@ -233,7 +231,6 @@ fn unescape(raw: &str) -> String {
         match chars.next() {
             Some('a') => out.push('\x07'),
             Some('b') => out.push('\x08'),
-            Some('c') => {}
             Some('f') => out.push('\x0c'),
             Some('n') => out.push('\n'),
             Some('r') => out.push('\r'),
@@ -242,15 +239,17 @@ fn unescape(raw: &str) -> String {
             Some('$') => out.push_str("$$"),
             Some(quoted @ ('"' | '\\')) => out.push(quoted),
             Some('0') => {
-                let mut code = 0;
-                let mut digits = 0;
-                while let Some(digit) = chars.peek().and_then(|c| c.to_digit(8)).filter(|_| digits < 3) {
-                    code = code * 8 + digit;
-                    digits += 1;
-                    chars.next();
+                let digits: String = chars.clone().take_while(char::is_ascii_digit).take(3).collect();
+                chars.by_ref().take(digits.len()).for_each(drop);
+                match u8::from_str_radix(&digits, 8) {
+                    // No environment can hold a NUL.
+                    Ok(0) if digits.len() == 3 => {}
+                    Ok(code) if digits.len() == 3 => out.push(char::from(code)),
+                    _ => {
+                        out.push('\\');
+                        out.push_str(&digits);
+                    }
                 }
-                // No environment can hold a NUL.
-                out.extend(char::from_u32(code).filter(|c| *c != '\0'));
             }
             Some(other) => {
                 out.push('\\');
@@ -316,7 +315,9 @@ mod tests {
             ("A=", ""),
             ("A=b # c", "b"),
             ("A=b#c", "b#c"),
-            ("A=#c", ""),
+            ("A=#c", "#c"),
+            ("A= #c", "#c"),
+            ("A=b\t# c", "b\t# c"),
             ("A='b # $HOST \\' c'", "b # $HOST ' c"),
             ("A='b\nc' # d", "b\nc"),
             (r#"A="b\tc\\d\"e\$HOST $HOST \0101""#, "b\tc\\d\"e$HOST host A"),
@@ -325,6 +326,8 @@ mod tests {
             ("A=b\r\n", "b"),
             ("A=a=b:c", "a=b:c"),
             ("A=it's", "it's"),
+            (r#"A="\c\d\0\08\0777""#, r"\c\d\\8\777"),
+            ("A=\u{a0}b", "b"),
         ] {
             let (values, findings) = read(text);
             assert_eq!(findings, "", "{text}");
@@ -369,11 +372,11 @@ mod tests {
         4 | E=${X:?first}
           |   ^^^^^^^^^^^
 
-        error: unexpected text after a quoted value
-         --> .env:5:6
+        warning: text after a quoted value is read as the next variable
+         --> .env:5:7
           |
         5 | F="a" b
-          |      ^^
+          |       ^
 
         warning: The "NOPE" variable is not set. Defaulting to a blank string.
          --> .env:6:3

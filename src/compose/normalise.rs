@@ -1,92 +1,194 @@
-//! What a file implies without saying it: the default network, real names, one place for what can be said in two.
+//! What a file implies without saying it, made explicit in the tree: the default network, real names, the services
+//! that a reference makes a dependency.
 
 use super::{
-    decode::{Draft, ServiceDraft},
-    diagnostics::Diagnostic,
-    tree::Node,
+    canonical::clean,
+    tree::{
+        Kind, Mapping, Node,
+        edit::{entry, fill},
+    },
 };
-use crate::model::{Attachment, Network};
-use indexmap::IndexMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 const DEFAULT: &str = "default";
 
-/// Fills in one service; `deploy` and the flat attributes become one.
-pub fn service(draft: &mut ServiceDraft, root: &Node, findings: &mut Vec<Diagnostic>) {
-    scale(draft, root, findings);
-    limits(draft, root, findings);
-    if let Some(restart) = draft.deploy.restart {
-        draft.service.restart = restart;
+/// Attributes that can join what another service has, by `service:NAME`.
+const NAMESPACES: [&str; 5] = ["network_mode", "ipc", "pid", "uts", "cgroup"];
+
+/// Adds to a canonical tree what follows from it. `variables` are those of the project.
+pub fn normalise(root: &mut Rc<Node>, project: &str, variables: &BTreeMap<String, String>) {
+    let root = Rc::make_mut(root);
+    let mut default_is_used = false;
+    for (_, service) in root.entries_at_mut("services").into_iter().flatten() {
+        let span = service.key;
+        if let Some(service) = Rc::make_mut(&mut service.value).entries_mut() {
+            default_is_used |= joins_default(service, span);
+            build(service, variables);
+            pull_policy(service);
+            variables_of(service, "environment", variables);
+            dependencies(service);
+            targets(service);
+        }
     }
-    if draft.service.networks.is_empty() && draft.service.network_mode.is_none() {
-        draft.service.networks.insert(DEFAULT.into(), Attachment::default());
+    if default_is_used {
+        declare_default(root);
+    }
+    for section in ["networks", "volumes", "secrets", "configs"] {
+        names(root, section, project);
     }
 }
 
-fn scale(draft: &mut ServiceDraft, root: &Node, findings: &mut Vec<Diagnostic>) {
-    if let (Some(scale), Some(replicas)) = (draft.scale, draft.deploy.replicas)
-        && scale != replicas
+/// A service that names no network is on the default one. True where it is on it, for either reason.
+fn joins_default(service: &mut Mapping, span: super::diagnostics::Span) -> bool {
+    if service.contains_key("provider") {
+        return false;
+    }
+    let networks = service.get("networks").map(|networks| &networks.value);
+    match networks.and_then(|networks| networks.entries()) {
+        Some(networks) if !networks.is_empty() => return networks.contains_key(DEFAULT),
+        _ if service.get("network_mode").is_some_and(|mode| !mode.value.is_null()) => return false,
+        _ => {}
+    }
+    let rule = "a service that names no network is on the default one";
+    let joined = Node::implied_plain(span, "null", rule);
+    let networks =
+        Node::implied(span, Kind::Mapping([(DEFAULT.to_owned(), entry(joined))].into_iter().collect()), rule);
+    service.insert("networks".to_owned(), entry(networks));
+    true
+}
+
+fn build(service: &mut Mapping, variables: &BTreeMap<String, String>) {
+    let Some(build) = service.get_mut("build") else { return };
+    let span = build.key;
+    let Some(build) = Rc::make_mut(&mut build.value).entries_mut() else { return };
+    if !build.contains_key("dockerfile") && !build.contains_key("dockerfile_inline") {
+        fill(build, "dockerfile", || Node::implied_text(span, "Dockerfile", "the default of `dockerfile`"));
+    }
+    variables_of(build, "args", variables);
+    if let Some(args) = build.get_mut("args").and_then(|args| Rc::make_mut(&mut args.value).entries_mut()) {
+        // The builder has nobody to ask for a value.
+        args.retain(|_, value| !value.value.is_null());
+    }
+}
+
+fn pull_policy(service: &mut Mapping) {
+    if let Some(policy) = service.get_mut("pull_policy")
+        && policy.value.scalar() == Some("if_not_present")
     {
-        let name = &draft.service.name;
-        let message = format!("`services.{name}`: scale is {scale}, but deploy.replicas is {replicas}");
-        let scale = root.place(&["services", name, "scale"]);
-        let replicas = root.place(&["services", name, "deploy", "replicas"]);
-        findings.push(Diagnostic::error(message).at(scale).because(replicas, "must be the same"));
+        policy.value = Rc::new(policy.value.with(Kind::Scalar { text: "missing".into(), plain: false }));
     }
-    draft.service.scale = draft.scale.or(draft.deploy.replicas).unwrap_or(1);
 }
 
-fn limits(draft: &mut ServiceDraft, root: &Node, findings: &mut Vec<Diagnostic>) {
-    let name = draft.service.name.clone();
-    let mut conflict = |flat: &str, deploy: &[&str]| {
-        let path: Vec<&str> =
-            ["services", &name, "deploy", "resources"].into_iter().chain(deploy.iter().copied()).collect();
-        let message = format!("`services.{name}`: {flat} and deploy.resources.{} differ", deploy.join("."));
-        let flat = root.place(&["services", &name, flat]);
-        findings.push(Diagnostic::error(message).at(flat).because(root.place(&path), "must be the same"));
+/// Names without a value take it from the project's variables.
+fn variables_of(section: &mut Mapping, key: &str, variables: &BTreeMap<String, String>) {
+    let Some(entries) = section.get_mut(key).and_then(|entries| Rc::make_mut(&mut entries.value).entries_mut()) else {
+        return;
     };
-    let (resources, deploy) = (&mut draft.service.resources, &draft.deploy);
-    if !agree(&mut resources.cpus, deploy.cpus) {
-        conflict("cpus", &["limits", "cpus"]);
-    }
-    if !agree(&mut resources.memory, deploy.memory) {
-        conflict("mem_limit", &["limits", "memory"]);
-    }
-    if !agree(&mut resources.pids, deploy.pids) {
-        conflict("pids_limit", &["limits", "pids"]);
-    }
-    if !agree(&mut resources.memory_reservation, deploy.memory_reservation) {
-        conflict("mem_reservation", &["reservations", "memory"]);
+    for (name, value) in entries.iter_mut().filter(|(_, value)| value.value.is_null()) {
+        if let Some(text) = variables.get(name) {
+            let node =
+                Node::implied_text(value.key, text, "a name without a value takes it from the project's variables");
+            value.value = Rc::new(node);
+        }
     }
 }
 
-fn agree<T: Copy + PartialEq>(flat: &mut Option<T>, deploy: Option<T>) -> bool {
-    let fine = flat.is_none() || deploy.is_none() || *flat == deploy;
-    *flat = flat.or(deploy);
-    fine
+/// A place in the container has one name.
+fn targets(service: &mut Mapping) {
+    let is_clean = |mount: &Rc<Node>| mount.text_at(&["target"]).is_none_or(|target| clean(target) == target);
+    if listed(service, "volumes").iter().all(is_clean) {
+        return;
+    }
+    let Some(Kind::Sequence(mounts)) =
+        service.get_mut("volumes").map(|mounts| &mut Rc::make_mut(&mut mounts.value).kind)
+    else {
+        return;
+    };
+    for target in mounts.iter_mut().filter_map(|mount| Rc::make_mut(mount).value_mut("target")) {
+        if let Kind::Scalar { text, .. } = &mut target.kind {
+            *text = clean(text);
+        }
+    }
 }
 
-/// Declares the default network where a service uses it.
-pub fn default_network(draft: &mut Draft, services: &IndexMap<String, ServiceDraft>) {
-    let used = services.values().any(|draft| draft.service.networks.contains_key(DEFAULT));
-    if used && !draft.networks.contains_key(DEFAULT) {
-        draft.networks.insert(DEFAULT.into(), Network::default());
+/// Links, shared namespaces and shared volumes need the other service.
+fn dependencies(service: &mut Mapping) {
+    let mut implied: Vec<(String, super::diagnostics::Span, bool)> = Vec::new();
+    for link in listed(service, "links") {
+        let name = link.scalar().unwrap_or_default();
+        implied.push((name.split(':').next().unwrap_or_default().to_owned(), link.span, true));
+    }
+    for key in NAMESPACES {
+        let value = service.get(key).map(|value| &value.value);
+        if let Some((value, name)) = value.and_then(|value| Some((value, value.scalar()?.strip_prefix("service:")?))) {
+            implied.push((name.to_owned(), value.span, true));
+        }
+    }
+    for from in listed(service, "volumes_from") {
+        let text = from.scalar().unwrap_or_default();
+        if !text.starts_with("container:") {
+            implied.push((text.split(':').next().unwrap_or_default().to_owned(), from.span, false));
+        }
+    }
+    let Some((_, first, _)) = implied.first() else { return };
+    let span = *first;
+    fill(service, "depends_on", || {
+        Node::implied(
+            span,
+            Kind::Mapping(Mapping::new()),
+            "other services are needed for what this one shares with them",
+        )
+    });
+    let entries = service.get_mut("depends_on").and_then(|on| Rc::make_mut(&mut on.value).entries_mut());
+    let Some(entries) = entries else { return };
+    for (name, span, restart) in implied {
+        fill(entries, &name, || started(span, restart));
+    }
+}
+
+fn listed<'s>(service: &'s Mapping, key: &str) -> &'s [Rc<Node>] {
+    service.get(key).map_or(&[], |value| value.value.items())
+}
+
+/// What a dependency that nobody wrote down asks for.
+fn started(span: super::diagnostics::Span, restart: bool) -> Node {
+    const RULE: &str = "a service that another one shares something with is started before it";
+    let mut entries = Mapping::new();
+    entries.insert("condition".into(), entry(Node::implied_text(span, "service_started", RULE)));
+    if restart {
+        entries.insert("restart".into(), entry(Node::implied_plain(span, "true", RULE)));
+    }
+    entries.insert("required".into(), entry(Node::implied_plain(span, "true", RULE)));
+    Node::implied(span, Kind::Mapping(entries), RULE)
+}
+
+fn declare_default(root: &mut Node) {
+    let span = root.span;
+    let Some(entries) = root.entries_mut() else { return };
+    let rule = "a network that a service is on";
+    fill(entries, "networks", || Node::implied(span, Kind::Mapping(Mapping::new()), rule));
+    if let Some(networks) = root.entries_at_mut("networks") {
+        fill(networks, DEFAULT, || Node::implied(span, Kind::Mapping(Mapping::new()), rule));
     }
 }
 
 /// Gives every resource its real name.
-pub fn names(draft: &mut Draft, project: &str) {
-    let fill = |name: &mut String, key: &str, external: bool| {
-        if name.is_empty() {
-            *name = if external { key.to_owned() } else { format!("{project}_{key}") };
+fn names(root: &mut Node, section: &str, project: &str) {
+    let Some(resources) = root.entries_at_mut(section) else { return };
+    for (key, resource) in resources {
+        let span = resource.key;
+        if resource.value.is_null() {
+            resource.value = Rc::new(resource.value.with(Kind::Mapping(Mapping::new())));
         }
-    };
-    for (key, network) in &mut draft.networks {
-        fill(&mut network.name, key, network.external);
-    }
-    for (key, volume) in &mut draft.volumes {
-        fill(&mut volume.name, key, volume.external);
-    }
-    for (key, file) in draft.secrets.iter_mut().chain(&mut draft.configs) {
-        fill(&mut file.object.name, key, false);
+        let Some(entries) = Rc::make_mut(&mut resource.value).entries_mut() else { continue };
+        let is_external = entries.get("external").is_some_and(|external| external.value.scalar() == Some("true"));
+        let name = if is_external { key.clone() } else { format!("{project}_{key}") };
+        let rule = "the name of a resource: that of the project, `_` and its key; of an external one its key";
+        match entries.get("name") {
+            Some(given) if given.value.scalar().is_some_and(|name| !name.is_empty()) => {}
+            _ => {
+                entries.insert("name".to_owned(), entry(Node::implied_text(span, name, rule)));
+            }
+        }
     }
 }

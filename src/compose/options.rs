@@ -21,18 +21,38 @@ pub struct LoadOptions {
     pub cwd: PathBuf,
     /// The OS environment. It wins over every env file.
     pub environment: BTreeMap<String, String>,
-    pub missing_files: MissingFiles,
+    pub purpose: Purpose,
+    /// Keep networks, volumes, secrets and configs that no service uses.
+    pub all_resources: bool,
     /// A last Compose document over the files: what a command line changes (`run -v`). Names it in findings.
     pub overlay: Option<String>,
 }
 
-/// What to do when an `env_file` or the file of a secret or config is not there.
+/// What the project is wanted for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissingFiles {
-    /// For verbs that make containers. Only services that are named (with what they depend on) are looked at, all of
-    /// them where none is named.
+pub enum Purpose {
+    /// To make containers: everything that the files ask for can be done, and the files that services name are there.
+    /// Only services that are named (with what they depend on) are looked at, all of them where none is named.
     #[default]
-    Refuse,
-    /// For verbs that only need names, such as `ps` and `down`.
-    Tolerate,
+    Run,
+    /// To print it whole: the files that services name must be there; what the engine can do is no matter.
+    Show,
+    /// For its names only, such as `ps` and `down`.
+    Look,
+}
+
+/// Which phases `config` runs: one for each `--no-...` of its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phases {
+    pub interpolate: bool,
+    pub normalise: bool,
+    pub paths: bool,
+    pub consistency: bool,
+    pub environment: bool,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self { interpolate: true, normalise: true, paths: true, consistency: true, environment: true }
+    }
 }

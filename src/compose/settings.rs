@@ -1,13 +1,17 @@
 //! Which files, which variables, which directory: what has to be known before the first Compose file is read.
 
 use super::{
+    assemble::remote,
     diagnostics::Diagnostic,
     dotenv,
     interpolate::Interpolator,
     options::LoadOptions,
     source::{self, Sources},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 const OVERRIDES: [&str; 4] =
@@ -31,6 +35,16 @@ pub enum Input {
     File(PathBuf),
     /// The text itself.
     Overlay(String),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("<stdin>"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Overlay(_) => f.write_str("<command line>"),
+        }
+    }
 }
 
 /// The project's variables before its directory is known.
@@ -70,7 +84,10 @@ impl Variables {
     fn read(&mut self, path: &Path, required: bool, sources: &mut Sources, findings: &mut Vec<Diagnostic>) {
         match sources.read(path) {
             Ok((source, text)) => {
+                // A value sees the files before its own, even where its own says otherwise; what its own says stays.
+                self.interpolator.enter();
                 dotenv::parse(source, &text, &mut self.interpolator, findings);
+                self.interpolator.leave_above();
                 self.env_files.push(path.to_owned());
             }
             Err(error) if error.not_found() && !required => {}
@@ -88,13 +105,9 @@ impl Variables {
             Err(error) if error.not_found() => return,
             Err(error) => return findings.push(error.diagnostic("env file", path)),
         };
-        // Its own values see only what they would see if it were alone.
-        let mut alone = Interpolator::new(self.interpolator.environment().clone());
-        for (name, value) in dotenv::parse(text.0, &text.1, &mut alone, findings) {
-            if let Some(value) = value {
-                self.interpolator.learn_below(&name, value);
-            }
-        }
+        self.interpolator.enter();
+        dotenv::parse(text.0, &text.1, &mut self.interpolator, findings);
+        self.interpolator.leave_below();
         self.env_files.push(path.to_owned());
     }
 }
@@ -107,6 +120,7 @@ pub fn gather(
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Settings> {
     let mut inputs = inputs(options, &variables.interpolator, findings)?;
+    refuse_remote(options, &inputs, findings);
     inputs.extend(options.overlay.clone().map(Input::Overlay));
     let first_directory = inputs.iter().find_map(|input| match input {
         Input::File(path) => path.parent().map(Path::to_owned),
@@ -143,6 +157,20 @@ fn inputs(options: &LoadOptions, interpolator: &Interpolator, findings: &mut Vec
     discover(&start, findings)
 }
 
+/// Files that are elsewhere have no directory to start from.
+fn refuse_remote(options: &LoadOptions, inputs: &[Input], findings: &mut Vec<Diagnostic>) {
+    for input in inputs {
+        let Input::File(path) = input else { continue };
+        let given = path.strip_prefix(&options.cwd).unwrap_or(path).to_string_lossy();
+        // A path that was made absolute has lost one of the slashes.
+        let url = given.replacen(":/", "://", 1);
+        if let Some(kind) = remote(&given).or_else(|| remote(&url)) {
+            let message = format!("cannot read {url}: it is {kind}, not a file of this host");
+            findings.push(Diagnostic::error(message).help("get a copy, and name that"));
+        }
+    }
+}
+
 /// From `start` upwards: the first directory that holds a Compose file, with its override file.
 fn discover(start: &Path, findings: &mut Vec<Diagnostic>) -> Option<Vec<Input>> {
     for directory in start.ancestors() {
@@ -170,7 +198,7 @@ fn first_of(directory: &Path, names: &[&str], findings: &mut Vec<Diagnostic>) ->
 }
 
 fn absolute(cwd: &Path, path: &Path) -> PathBuf {
-    super::decode::clean(&cwd.join(path))
+    source::clean(&cwd.join(path))
 }
 
 fn is_true(value: Option<&String>) -> bool {

@@ -7,12 +7,13 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
+    os::unix::fs::FileTypeExt,
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
-/// No Compose file or env file that a person wrote comes near it; a device or a wrong file does.
-const MAX_BYTES: u64 = 8 << 20;
+/// A Compose file with 10,000 services has some 10 MiB. A device or a wrong file has no end.
+const MAX_BYTES: u64 = 32 << 20;
 
 /// Texts read so far.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Sources {
     texts: Vec<SourceText>,
     /// Where relative paths of a text start; `None`: at the project directory.
     bases: Vec<Option<PathBuf>>,
+    /// Of texts that are files.
+    paths: HashMap<u32, PathBuf>,
     /// A file is read once for each directory that its relative paths start at.
     read: HashMap<(PathBuf, Option<PathBuf>), u32>,
 }
@@ -28,20 +31,45 @@ pub struct Sources {
 impl Sources {
     /// Names of files below `cwd` are shown relative to it.
     pub fn new(cwd: &Path) -> Self {
-        Self { cwd: cwd.to_owned(), texts: Vec::new(), bases: Vec::new(), read: HashMap::new() }
+        Self { cwd: cwd.to_owned(), texts: Vec::new(), bases: Vec::new(), paths: HashMap::new(), read: HashMap::new() }
     }
 
     /// Where `part` stands inside of `span`, or the whole of it where the text is written otherwise (escapes, folding).
     pub fn within(&self, span: Span, part: &str) -> Span {
-        let text =
-            self.texts.get(span.source as usize).and_then(|s| s.text.get(span.start as usize..span.end as usize));
-        match text.and_then(|text| text.find(part)) {
-            Some(offset) => {
-                let start = span.start + offset as u32;
-                Span { start, end: start + part.len() as u32, ..span }
-            }
-            None => span,
-        }
+        self.find(span, part).unwrap_or(span)
+    }
+
+    /// Where `part` stands inside of `span`, if it stands there as it is.
+    pub fn find(&self, span: Span, part: &str) -> Option<Span> {
+        let source = self.texts.get(span.source as usize)?;
+        let offset = source.text.get(span.start as usize..span.end as usize)?.find(part)?;
+        let start = span.start + offset as u32;
+        Some(Span { start, end: start + part.len() as u32, ..span })
+    }
+
+    /// The file that a text is.
+    pub fn path(&self, source: u32) -> Option<&Path> {
+        self.paths.get(&source).map(PathBuf::as_path)
+    }
+
+    /// What a text is called in messages.
+    pub fn name(&self, source: u32) -> &str {
+        self.texts.get(source as usize).map_or("", |text| &text.name)
+    }
+
+    /// A path as messages show it: relative to the working directory where it is below it.
+    pub fn shown(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.cwd).unwrap_or(path).to_owned()
+    }
+
+    /// All of a text.
+    pub fn whole(&self, source: u32) -> &str {
+        self.texts.get(source as usize).map_or("", |text| &text.text)
+    }
+
+    /// The part of a text that a span covers.
+    pub fn text(&self, span: Span) -> Option<&str> {
+        self.whole(span.source).get(span.start as usize..span.end as usize)
     }
 
     pub fn into_texts(self) -> Vec<SourceText> {
@@ -75,11 +103,12 @@ impl Sources {
             return Ok((*index, source.text.clone()));
         }
         let bytes = read_regular(path)?;
-        let name = path.strip_prefix(&self.cwd).unwrap_or(path).display().to_string();
+        let name = self.shown(path).display().to_string();
         let (index, text) = self.decode(&name, bytes)?;
         if let Some(slot) = self.bases.get_mut(index as usize) {
             *slot = base.map(Path::to_owned);
         }
+        self.paths.insert(index, path.to_owned());
         self.read.insert(key, index);
         Ok((index, text))
     }
@@ -111,16 +140,44 @@ pub fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+/// Where a path leads when links are followed; the path itself where it leads nowhere.
+pub fn followed(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Without `.` and `..`, as far as the text of the path alone tells.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    out
+}
+
 pub fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
 fn read_regular(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let file = File::open(path).map_err(ReadError::Io)?;
+    let file = open(path).map_err(ReadError::Io)?;
     if file.metadata().map_err(ReadError::Io)?.is_dir() {
         return Err(ReadError::Directory);
     }
     read_bounded(file)
+}
+
+/// Opening a pipe waits for somebody who writes to it, who may never come. It does not while it is open for writing here;
+/// after that, whoever else writes is read to the end, and nobody is an empty file.
+fn open(path: &Path) -> io::Result<File> {
+    let is_pipe = std::fs::metadata(path)?.file_type().is_fifo();
+    let writer = is_pipe.then(|| File::options().read(true).write(true).open(path)).transpose()?;
+    let file = File::open(path);
+    drop(writer);
+    file
 }
 
 fn read_bounded(from: impl Read) -> Result<Vec<u8>, ReadError> {
@@ -184,7 +241,7 @@ mod tests {
 
         error: cannot read Compose file .: it is a directory
 
-        error: Compose file big.yaml is larger than 8 MiB
+        error: Compose file big.yaml is larger than 32 MiB
          |
          = help: is it the right file?
 

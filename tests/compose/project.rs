@@ -2,7 +2,7 @@
 
 use crate::{Files, refused};
 use insta::assert_snapshot;
-use muster::compose::{LoadOptions, MissingFiles, load, resolve_name};
+use muster::compose::{LoadOptions, Purpose, load, resolve_name};
 use std::path::PathBuf;
 
 const ONE: &str = "services: {web: {image: nginx}}\n";
@@ -268,7 +268,7 @@ fn verbs_that_only_need_names_do_without_the_files_of_services() {
     let files =
         Files::new("services: {web: {image: nginx, env_file: gone.env, secrets: [s]}}\nsecrets: {s: {file: ./gone}}\n");
     assert_ne!(files.refused(), "accepted");
-    assert_eq!(files.with(|options| options.missing_files = MissingFiles::Tolerate).refused(), "accepted");
+    assert_eq!(files.with(|options| options.purpose = Purpose::Look).refused(), "accepted");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn the_variables_of_the_files_are_listed() {
             .variable("WHO", "me")
             .variable("TAG", "2");
     let variables: Vec<String> = files
-        .load()
+        .document()
         .variables
         .iter()
         .map(|v| format!("{} {} {:?} {:?}", v.name, v.required, v.default, v.alternate))

@@ -23,18 +23,18 @@ fn undefined_names() {
       = help: did you mean `front`?
 
     error: service "web" refers to undefined volume "dat"
-     --> compose.yaml:6:15
+     --> compose.yaml:6:16
       |
     6 |     volumes: ['dat:/data', 'src/x:/x']
-      |               ^^^^^^^^^^^
+      |                ^^^
       |
       = help: did you mean `data`?
 
     error: service "web" refers to undefined volume "src/x"
-     --> compose.yaml:6:28
+     --> compose.yaml:6:29
       |
     6 |     volumes: ['dat:/data', 'src/x:/x']
-      |                            ^^^^^^^^^^
+      |                             ^^^^^
       |
       = help: a path of the host starts with `./`: `./src/x`
 
@@ -121,61 +121,61 @@ fn a_container_name_for_more_than_one() {
 #[test]
 fn one_thing_said_in_two_ways() {
     assert_snapshot!(refused_service("scale: 2\nmem_limit: 1g\ncpus: 1\npids_limit: 5\ndeploy:\n  replicas: 3\n  resources:\n    limits: {memory: 2g, cpus: '2', pids: 6}"), @r"
-    error: `services.web`: scale is 2, but deploy.replicas is 3
+    error: services.web: can't set distinct values on 'scale' and 'deploy.replicas'
      --> compose.yaml:4:5
       |
     4 |     scale: 2
-      |     ^^^^^
+      |     ^^^^^ 2 here
     ...
     9 |       replicas: 3
-      |       -------- must be the same
+      |       -------- 3 here
 
-    error: `services.web`: cpus and deploy.resources.limits.cpus differ
+    error: services.web: can't set distinct values on 'cpus' and 'deploy.resources.limits.cpus'
       --> compose.yaml:6:5
        |
      6 |     cpus: 1
        |     ^^^^
     ...
     11 |         limits: {memory: 2g, cpus: '2', pids: 6}
-       |                              ---- must be the same
+       |                                    --- must be the same
 
-    error: `services.web`: mem_limit and deploy.resources.limits.memory differ
+    error: services.web: can't set distinct values on 'mem_limit' and 'deploy.resources.limits.memory'
       --> compose.yaml:5:5
        |
      5 |     mem_limit: 1g
        |     ^^^^^^^^^
     ...
     11 |         limits: {memory: 2g, cpus: '2', pids: 6}
-       |                  ------ must be the same
+       |                          -- must be the same
 
-    error: `services.web`: pids_limit and deploy.resources.limits.pids differ
+    error: services.web: can't set distinct values on 'pids_limit' and 'deploy.resources.limits.pids'
       --> compose.yaml:7:5
        |
      7 |     pids_limit: 5
        |     ^^^^^^^^^^
     ...
     11 |         limits: {memory: 2g, cpus: '2', pids: 6}
-       |                                         ---- must be the same
+       |                                               - must be the same
     ");
 }
 
 #[test]
 fn network_mode_with_networks() {
-    assert_snapshot!(refused_service("network_mode: host\nnetworks: [default]"), @r#"
-    error: service "web" declares mutually exclusive `network_mode` and `networks`
+    assert_snapshot!(refused_service("network_mode: host\nnetworks: [default]"), @r"
+    error: service web declares mutually exclusive `network_mode` and `networks`
      --> compose.yaml:5:5
       |
     4 |     network_mode: host
-      |     ------------ excludes networks
+      |                   ---- excludes networks
     5 |     networks: [default]
       |     ^^^^^^^^
-    "#);
+    ");
 }
 
 #[test]
 fn network_modes_that_are_not_done_yet() {
     assert_snapshot!(refused_service("network_mode: service:db"), @r#"
-    error: `services.web.network_mode`: "service:db" is not supported yet
+    error: service "web" depends on undefined service "db"
      --> compose.yaml:4:19
       |
     4 |     network_mode: service:db
@@ -187,12 +187,12 @@ fn network_modes_that_are_not_done_yet() {
 fn two_mounts_on_one_place() {
     assert_snapshot!(refused_service("volumes: [./a:/data]\ntmpfs: /data"), @r#"
     error: service "web" mounts on /data twice: volumes and tmpfs
-     --> compose.yaml:5:5
+     --> compose.yaml:5:12
       |
     4 |     volumes: [./a:/data]
-      |     ------- here as well
+      |                   ----- here as well
     5 |     tmpfs: /data
-      |     ^^^^^
+      |            ^^^^^
     "#);
 }
 
@@ -253,17 +253,17 @@ fn limits_that_the_kernel_would_refuse() {
 #[test]
 fn files_that_are_not_there() {
     assert_snapshot!(refused("services:\n  web:\n    image: nginx\n    env_file: [web.env, {path: maybe.env, required: false}]\n    secrets: [password]\nsecrets:\n  password:\n    file: ./password.txt\n"), @r#"
-    error: the file of the secret "password" is not there: /demo/password.txt
-     --> compose.yaml:8:11
-      |
-    8 |     file: ./password.txt
-      |           ^^^^^^^^^^^^^^
-
     error: env file /demo/web.env not found
      --> compose.yaml:4:16
       |
     4 |     env_file: [web.env, {path: maybe.env, required: false}]
       |                ^^^^^^^
+
+    error: the file of the secret "password" is not there: /demo/password.txt
+     --> compose.yaml:8:11
+      |
+    8 |     file: ./password.txt
+      |           ^^^^^^^^^^^^^^
     "#);
 }
 

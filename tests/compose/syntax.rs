@@ -202,6 +202,8 @@ fn a_service_without_anything() {
       |
     2 |   web:
       |      ^
+      |
+      = help: take the attribute out, or write `{}`
     ");
 }
 
@@ -223,23 +225,6 @@ fn an_unknown_section() {
       | ^^^^^^
       |
       = help: did you mean `volumes`?
-    ");
-}
-
-#[test]
-fn sections_that_are_not_done_yet() {
-    assert_snapshot!(refused("include: [other.yaml]\nmodels: {}\nservices: {web: {image: nginx}}\n"), @r"
-    error: `include` is not supported yet
-     --> compose.yaml:1:1
-      |
-    1 | include: [other.yaml]
-      | ^^^^^^^
-
-    error: `models` is not supported yet
-     --> compose.yaml:2:1
-      |
-    2 | models: {}
-      | ^^^^^^
     ");
 }
 

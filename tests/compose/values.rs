@@ -32,7 +32,13 @@ fn unknown_attributes_with_a_guess() {
 
 #[test]
 fn attributes_that_are_not_done_yet() {
-    assert_snapshot!(refused_service("build: .\ndevices: [/dev/null]\nextends: {service: x}\nlinks: [db]"), @r"
+    assert_snapshot!(refused_service("build: .\ndevices: [/dev/null]\nlinks: ['web:alias']"), @r"
+    error: dependency cycle detected: web -> web
+     --> compose.yaml:6:13
+      |
+    6 |     links: ['web:alias']
+      |             ^^^^^^^^^^^ web needs web
+
     error: `services.web.build` is not supported yet
      --> compose.yaml:4:5
       |
@@ -44,31 +50,19 @@ fn attributes_that_are_not_done_yet() {
       |
     5 |     devices: [/dev/null]
       |     ^^^^^^^
-
-    error: `services.web.extends` is not supported yet
-     --> compose.yaml:6:5
-      |
-    6 |     extends: {service: x}
-      |     ^^^^^^^
-
-    error: `services.web.links` is not supported yet
-     --> compose.yaml:7:5
-      |
-    7 |     links: [db]
-      |     ^^^^^
     ");
 }
 
 #[test]
 fn nested_attributes_that_are_not_done_yet() {
     assert_snapshot!(refused_service("deploy:\n  mode: global\n  placement: {}\nnetworks:\n  default: {ipv6_address: '::1'}"), @r"
-    error: `services.web.deploy.mode` is not supported yet
+    warning: `services.web.deploy.mode` has no effect: it places containers in a Swarm
      --> compose.yaml:5:7
       |
     5 |       mode: global
       |       ^^^^
 
-    error: `services.web.deploy.placement` is not supported yet
+    warning: `services.web.deploy.placement` has no effect: it places containers in a Swarm
      --> compose.yaml:6:7
       |
     6 |       placement: {}
@@ -91,13 +85,15 @@ fn wrong_kinds() {
     4 |     ports: '80:80'
       |            ^^^^^^^
       |
-      = help: an item of a list starts with `- `
+      = help: a list of one is written `["80:80"]`
 
     error: `services.web.environment` must be a list or a mapping, not "A=b"
      --> compose.yaml:5:18
       |
     5 |     environment: A=b
       |                  ^^^
+      |
+      = help: a list of one is written `[A=b]`
 
     error: `services.web.init` must be true or false, not a mapping
      --> compose.yaml:6:11
@@ -122,6 +118,8 @@ fn wrong_kinds() {
       |
     9 |     depends_on: db
       |                 ^^
+      |
+      = help: a list of one is written `[db]`
     "#);
 }
 
@@ -134,13 +132,15 @@ fn nothing_where_something_is_needed() {
     4 |     ports:
       |          ^
       |
-      = help: an item of a list starts with `- `
+      = help: take the attribute out, or write `[]`
 
     error: `services.web.environment` must be a list or a mapping, not nothing
      --> compose.yaml:5:16
       |
     5 |     environment:
       |                ^
+      |
+      = help: take the attribute out, or write `[]`
 
     error: `services.web.restart` must be a string, not nothing
      --> compose.yaml:6:12
@@ -182,23 +182,21 @@ fn numbers_where_strings_are_needed() {
       |
     6 |     container_name: true
       |                     ^^^^
-      |
-      = help: quote it: "true"
     "#);
 }
 
 #[test]
 fn bad_ports() {
-    assert_snapshot!(refused_service("ports:\n  - 70000:80\n  - http\n  - 80:80/sctp\n  - 1-3:1-2\n  - 1.2.3:80:80\n  - 0\n  - {published: 80}\n  - {target: 80, protocol: icmp}"), @r#"
-    error: `services.web.ports[0]` is no port: a number above 65535 in "70000:80"
+    assert_snapshot!(refused_service("ports:\n  - 70000:80\n  - http\n  - 80:80/sctp\n  - 1-3:1-2\n  - 1.2.3:80:80\n  - 0\n  - {published: 80}\n  - {target: 80, protocol: icmp}"), @r"
+    error: `services.web.ports[0]` is no port: Invalid hostPort: 70000
      --> compose.yaml:5:9
       |
     5 |       - 70000:80
-      |         ^^^^^^^^
+      |         ^^^^^
       |
       = help: write `8080:80`, `127.0.0.1:8080:80/udp` or `8000-8009:8000-8009`
 
-    error: `services.web.ports[1]` is no port: something that is no number in "http"
+    error: `services.web.ports[1]` is no port: Invalid containerPort: http
      --> compose.yaml:6:9
       |
     6 |       - http
@@ -206,13 +204,7 @@ fn bad_ports() {
       |
       = help: write `8080:80`, `127.0.0.1:8080:80/udp` or `8000-8009:8000-8009`
 
-    error: `services.web.ports[2]`: SCTP is not supported yet
-     --> compose.yaml:7:9
-      |
-    7 |       - 80:80/sctp
-      |         ^^^^^^^^^^
-
-    error: `services.web.ports[3]` is no port: ranges of different length in "1-3:1-2"
+    error: `services.web.ports[3]` is no port: Invalid ranges specified for container and host Ports: 1-2 and 1-3
      --> compose.yaml:8:9
       |
     8 |       - 1-3:1-2
@@ -220,34 +212,42 @@ fn bad_ports() {
       |
       = help: write `8080:80`, `127.0.0.1:8080:80/udp` or `8000-8009:8000-8009`
 
-    error: `services.web.ports[4]` is no port: a bad IP address in "1.2.3:80:80"
+    error: `services.web.ports[4]` is no port: Invalid ip address: 1.2.3
      --> compose.yaml:9:9
       |
     9 |       - 1.2.3:80:80
-      |         ^^^^^^^^^^^
+      |         ^^^^^
       |
       = help: write `8080:80`, `127.0.0.1:8080:80/udp` or `8000-8009:8000-8009`
 
-    error: `services.web.ports[5]` is no port: the port 0 in "0"
+    error: `services.web.ports[5].target` is no port: Invalid containerPort: 0
       --> compose.yaml:10:9
        |
     10 |       - 0
        |         ^
        |
-       = help: write `8080:80`, `127.0.0.1:8080:80/udp` or `8000-8009:8000-8009`
+       = help: ports are 1 to 65535
 
-    error: `services.web.ports[6]` lacks `target`
+    error: `services.web.ports[6]` lacks `target`, the port of the container
       --> compose.yaml:11:9
        |
     11 |       - {published: 80}
        |         ^^^^^^^^^^^^^^^
 
-    error: `services.web.ports[7].protocol` must be `tcp` or `udp`, not "icmp"
+    error: `services.web.ports[7].protocol` is an invalid proto: icmp
       --> compose.yaml:12:32
        |
     12 |       - {target: 80, protocol: icmp}
        |                                ^^^^
-    "#);
+       |
+       = help: protocols are tcp, udp and sctp
+
+    error: `services.web.ports[2].protocol`: SCTP is not supported yet
+     --> compose.yaml:7:15
+      |
+    7 |       - 80:80/sctp
+      |               ^^^^
+    ");
 }
 
 #[test]
@@ -290,6 +290,14 @@ fn bad_durations() {
 #[test]
 fn bad_sizes() {
     assert_snapshot!(refused_service("mem_limit: lots\nshm_size: 64q\nmem_reservation: -1\nmemswap_limit: [1]"), @r#"
+    error: `services.web.memswap_limit` must be a size, not a list
+     --> compose.yaml:7:20
+      |
+    7 |     memswap_limit: [1]
+      |                    ^^^
+      |
+      = help: sizes look like `512m`, `1.5gb` or `1048576`
+
     error: `services.web.mem_limit` must be a size, not "lots"
      --> compose.yaml:4:16
       |
@@ -306,21 +314,11 @@ fn bad_sizes() {
       |
       = help: sizes look like `512m`, `1.5gb` or `1048576`
 
-    error: `services.web.mem_reservation` must be a size, not the number -1
+    error: `services.web.mem_reservation` must be a number of bytes, not the string "-1"
      --> compose.yaml:6:22
       |
     6 |     mem_reservation: -1
       |                      ^^
-      |
-      = help: sizes look like `512m`, `1.5gb` or `1048576`
-
-    error: `services.web.memswap_limit` must be a size, not a list
-     --> compose.yaml:7:20
-      |
-    7 |     memswap_limit: [1]
-      |                    ^^^
-      |
-      = help: sizes look like `512m`, `1.5gb` or `1048576`
     "#);
 }
 
@@ -333,17 +331,29 @@ fn bad_numbers() {
     4 |     cpus: many
       |           ^^^^
 
+    error: `services.web.oom_score_adj` is 2000, which is more than 1000
+     --> compose.yaml:6:20
+      |
+    6 |     oom_score_adj: 2000
+      |                    ^^^^
+
+    error: `services.web.cpu_shares` must be an integer, not "x"
+     --> compose.yaml:9:17
+      |
+    9 |     cpu_shares: x
+      |                 ^
+
     error: `services.web.pids_limit` must be an integer, not the number 1.5
      --> compose.yaml:5:17
       |
     5 |     pids_limit: 1.5
       |                 ^^^
 
-    error: `services.web.oom_score_adj` is 2000, which is more than 1000
-     --> compose.yaml:6:20
+    error: services.web.scale: must be greater than or equal to 0
+     --> compose.yaml:7:5
       |
-    6 |     oom_score_adj: 2000
-      |                    ^^^^
+    7 |     scale: -1
+      |     ^^^^^
 
     error: `services.web.scale` is -1, which is less than 0
      --> compose.yaml:7:12
@@ -358,12 +368,6 @@ fn bad_numbers() {
       |             ^^^
       |
       = help: write `0-3,5`
-
-    error: `services.web.cpu_shares` must be an integer, not "x"
-     --> compose.yaml:9:17
-      |
-    9 |     cpu_shares: x
-      |                 ^
     "#);
 }
 
@@ -437,22 +441,16 @@ fn no_image() {
       |   ^^^
 
     error: service "db" has neither an image nor a build context specified
-     --> compose.yaml:5:12
+     --> compose.yaml:5:5
       |
     5 |     image: ''
-      |            ^^
+      |     ^^^^^
     "#);
 }
 
 #[test]
 fn bad_commands() {
     assert_snapshot!(refused_service("command: sh -c \"x\nentrypoint: [a, 5]"), @r#"
-    error: `services.web.command` is no command: a quote is not closed
-     --> compose.yaml:4:14
-      |
-    4 |     command: sh -c "x
-      |              ^^^^^^^^
-
     error: `services.web.entrypoint[1]` must be a string, not the number 5
      --> compose.yaml:5:21
       |
@@ -460,6 +458,12 @@ fn bad_commands() {
       |                     ^
       |
       = help: quote it: "5"
+
+    error: `services.web.command` is no command: a quote is not closed
+     --> compose.yaml:4:14
+      |
+    4 |     command: sh -c "x
+      |              ^^^^^^^^
     "#);
 }
 

@@ -124,7 +124,9 @@ fn external_volumes_must_exist_and_are_left_alone() {
     owner.compose(&format!("services: {{x: {{{IDLE}, volumes: ['shared:/s']}}}}\nvolumes: {{shared: {{}}}}"));
     let guest = Stack::new(
         "volguest",
-        &format!("services: {{x: {{{IDLE}, volumes: ['v:/s']}}}}\nvolumes: {{v: {{name: {name}, external: true}}}}"),
+        &format!(
+            "services: {{x: {{{IDLE}, volumes: ['vol:/s']}}}}\nvolumes: {{vol: {{name: {name}, external: true}}}}"
+        ),
     );
     assert!(guest.fails(&["up", "-d"]).stderr.contains(&name));
     owner.up();

@@ -6,20 +6,29 @@ use crate::{
     state::records::ContainerRecord,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Field names and order are docker compose's.
-#[derive(Clone, Debug, Serialize)]
+/// An image. Field names and their order are docker compose's.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "Image", deny_unknown_fields)]
 pub struct Row {
     #[serde(rename = "ID")]
     pub id: String,
+    /// Empty in the list of all images of this host.
     container_name: String,
+    /// `<none>` where it has no name.
     repository: String,
+    /// `<none>` where it has none.
     tag: String,
+    /// Empty where it is not known, as of a plain directory.
     platform: String,
+    /// Bytes.
     size: u64,
+    /// RFC 3339.
     created: Option<String>,
+    /// Is not known.
     last_tag_time: Option<String>,
 }
 

@@ -2,11 +2,14 @@
 
 use super::{Format, table};
 use crate::cli::containers::Container;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-#[derive(Debug, PartialEq, Serialize)]
+/// A project of this host. Field names and their order are docker compose's.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(deny_unknown_fields)]
 pub struct Project {
     pub name: String,
     /// `running(2), exited(1)`

@@ -8,6 +8,7 @@ pub mod ls;
 pub mod prefix;
 pub mod progress;
 pub mod ps;
+pub mod schemas;
 pub mod status;
 pub mod table;
 pub mod top;

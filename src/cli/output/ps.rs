@@ -7,42 +7,62 @@ use crate::{
     state::records::{BoundPort, ContainerRecord},
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// One line of JSON; field names and their order are docker compose's.
-#[derive(Debug, Serialize)]
+/// A container. Field names and their order are docker compose's.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Row {
+#[schemars(deny_unknown_fields)]
+pub struct Row {
+    /// In double quotes, as the table shows it.
     command: String,
+    /// `2026-11-22 10:00:00 +0000 UTC`
     created_at: String,
     engine: &'static str,
+    /// 0 while it runs.
     exit_code: i32,
+    /// `starting`, `healthy` or `unhealthy`; empty where there is no healthcheck, or nothing runs.
     health: &'static str,
     #[serde(rename = "ID")]
     id: String,
     image: String,
+    /// `KEY=VALUE`, joined by commas.
     labels: String,
+    /// Number of volumes.
     local_volumes: String,
+    /// Sources of the mounts, joined by commas.
     mounts: String,
     name: String,
+    /// The same as `Name`.
     names: String,
+    /// Joined by commas.
     networks: String,
+    /// `0.0.0.0:8080->80/tcp, 9000/tcp`
     ports: String,
     project: String,
     publishers: Vec<Publisher>,
+    /// `9 seconds ago`
     running_for: String,
     service: String,
     size: &'static str,
+    /// `created`, `running`, `restarting`, `exited` and their like.
     state: &'static str,
+    /// `Up 8 seconds (healthy)`
     status: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A port of a container.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Publisher {
+#[schemars(deny_unknown_fields)]
+pub struct Publisher {
+    /// Address of the host; empty where the port is not published.
     #[serde(rename = "URL")]
     url: String,
+    /// Port of the container.
     target_port: u16,
+    /// Port of the host; 0 where the port is not published.
     published_port: u16,
     protocol: Protocol,
 }

@@ -3,7 +3,7 @@
 use crate::{
     api::{Apply, WaitFor},
     cli::{context::Context, exit::Error},
-    compose::{Loaded, MissingFiles},
+    compose::{Loaded, Purpose},
     model::{
         Project, PullPolicy,
         intent::{Intent, Recreate, Up},
@@ -104,7 +104,7 @@ impl Creation {
                 hint: Some("build the image with another tool and `muster load` its archive".into()),
             });
         }
-        let mut loaded = cx.load(&self.services, MissingFiles::Refuse)?;
+        let mut loaded = cx.load(&self.services, Purpose::Run)?;
         apply_scale(&mut loaded.project, &self.scale)?;
         Ok(loaded)
     }

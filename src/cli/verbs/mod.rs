@@ -6,6 +6,7 @@ pub mod create;
 pub mod down;
 pub mod exec;
 pub mod existing;
+pub mod explain;
 pub mod images;
 pub mod kill;
 pub mod load;

@@ -7,7 +7,7 @@ use crate::{
         fetch::{self, Wanted},
         output::progress::Mode,
     },
-    compose::MissingFiles,
+    compose::Purpose,
     model::{Project, PullPolicy},
 };
 use indexmap::IndexMap;
@@ -42,7 +42,7 @@ enum Policy {
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
-    let loaded = cx.load(&args.services, MissingFiles::Tolerate)?;
+    let loaded = cx.load(&args.services, Purpose::Look)?;
     let wanted = wanted(&args, &loaded.project);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
     let parallel = cx.parallel(&loaded.environment)?;

@@ -17,7 +17,7 @@ use crate::{
         output::progress::{Mode, Names, Progress},
         session::{Aim, End, Given, Session, Wish},
     },
-    compose::{self, Loaded, MissingFiles},
+    compose::{self, Loaded, Purpose},
     model::{
         ContainerId, RestartPolicy, ids,
         intent::{self, Intent},
@@ -116,7 +116,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         return Err(Error::refused("--build: muster cannot build images yet"));
     }
     let overlay = overlay(&args, cx)?;
-    let mut loaded = cx.load_with(std::slice::from_ref(&args.service), MissingFiles::Refuse, Some(overlay))?;
+    let mut loaded = cx.load_with(std::slice::from_ref(&args.service), Purpose::Run, Some(overlay))?;
     let wish = wish(&args);
     adjust(&args, &mut loaded, wish);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
@@ -317,7 +317,7 @@ mod tests {
         let (err, _) = capture::writer(false);
         let mut env = Env { cwd: directory.to_owned(), ..Env::default() };
         env.variables.insert("TOKEN".into(), "t$x".into());
-        Context { global: Global::default(), env, layout: Layout::system(), out, err }
+        Context { global: Global::default(), env, layout: Layout::system(), out, err, json: false }
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
             ..Args::default()
         };
         let overlay = overlay(&args, &cx).unwrap();
-        let mut loaded = cx.load_with(&["web".into()], MissingFiles::Refuse, Some(overlay)).unwrap();
+        let mut loaded = cx.load_with(&["web".into()], Purpose::Run, Some(overlay)).unwrap();
         adjust(&args, &mut loaded, Wish::Streams { stdin: true });
         let web = &loaded.project.services["web"];
         assert_eq!(web.command, Some(vec!["echo".into(), "$HOME ${X:-y}".into()]));
@@ -368,7 +368,7 @@ mod tests {
         let mut cx = context(directory.path());
         let args = Args { service: "web".into(), publish: vec!["notaport".into()], ..Args::default() };
         let overlay = overlay(&args, &cx).unwrap();
-        let error = cx.load_with(&["web".into()], MissingFiles::Refuse, Some(overlay)).unwrap_err();
+        let error = cx.load_with(&["web".into()], Purpose::Run, Some(overlay)).unwrap_err();
         let Error::Compose(findings) = error else { panic!("{error}") };
         assert!(findings.render(false).contains("--> <command line>:3"), "{}", findings.render(false));
     }

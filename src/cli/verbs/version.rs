@@ -4,6 +4,8 @@ use crate::cli::{
     context::Context,
     exit::{Code, Outcome},
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::io::Write;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -26,11 +28,20 @@ enum Form {
     Json,
 }
 
+/// The version of this program.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Version {
+    version: &'static str,
+}
+
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     match (args.short, args.format) {
         (true, _) => writeln!(cx.out, "{VERSION}")?,
         (false, Form::Pretty) => writeln!(cx.out, "muster version {VERSION}")?,
-        (false, Form::Json) => writeln!(cx.out, "{}", serde_json::json!({ "version": VERSION }))?,
+        (false, Form::Json) => {
+            writeln!(cx.out, "{}", serde_json::to_string(&Version { version: VERSION }).map_err(std::io::Error::from)?)?
+        }
     }
     Ok(Code::SUCCESS)
 }

@@ -1,10 +1,15 @@
-//! Dependencies that go round in a circle. Every circle is reported once, with the lines that make it.
+//! Dependencies that go round in a circle. Every circle is reported once, with the lines that make it; of very many, and
+//! of very long ones, what can be read.
 
-use crate::compose::{
-    decode::{Referent, ServiceDraft},
-    diagnostics::Diagnostic,
-};
+use super::{Checked, Service};
+use crate::compose::{diagnostics::Diagnostic, tree::Mapping};
 use indexmap::IndexMap;
+
+/// Services that need all others have as many circles as dependencies.
+const MAX_CIRCLES: usize = 50;
+
+/// Lines that show a circle.
+const MAX_LINES: usize = 20;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Visit {
@@ -14,12 +19,14 @@ enum Visit {
 }
 
 /// A walk in depth with a stack of its own: chains may be longer than the thread's stack.
-pub fn check(services: &IndexMap<String, ServiceDraft>, findings: &mut Vec<Diagnostic>) {
+pub fn check(checked: &Checked<'_>, findings: &mut Vec<Diagnostic>) {
+    let services: IndexMap<&str, Service<'_>> = checked.services().map(|service| (service.name, service)).collect();
     let edges: Vec<Vec<usize>> = services
         .values()
-        .map(|draft| draft.service.depends_on.keys().filter_map(|name| services.get_index_of(name)).collect())
+        .map(|service| needed(service).filter_map(|(name, _)| services.get_index_of(name.as_str())).collect())
         .collect();
     let mut visits = vec![Visit::New; services.len()];
+    let mut circles = 0;
     for start in 0..services.len() {
         if visits[start] != Visit::New {
             continue;
@@ -41,8 +48,12 @@ pub fn check(services: &IndexMap<String, ServiceDraft>, findings: &mut Vec<Diagn
                 }
                 Visit::Open => {
                     let from = path.iter().position(|(service, _)| *service == dependency).unwrap_or(0);
-                    let circle: Vec<usize> = path[from..].iter().map(|(service, _)| *service).collect();
-                    findings.push(finding(services, &circle));
+                    let circle = path[from..].iter().filter_map(|(index, _)| services.get_index(*index));
+                    circles += 1;
+                    if circles > MAX_CIRCLES {
+                        return;
+                    }
+                    findings.push(finding(&circle.map(|(_, service)| *service).collect::<Vec<_>>()));
                 }
                 Visit::Done => {}
             }
@@ -50,16 +61,19 @@ pub fn check(services: &IndexMap<String, ServiceDraft>, findings: &mut Vec<Diagn
     }
 }
 
-fn finding(services: &IndexMap<String, ServiceDraft>, circle: &[usize]) -> Diagnostic {
-    let members: Vec<(&String, &ServiceDraft)> = circle.iter().filter_map(|index| services.get_index(*index)).collect();
-    let first = members.first().map(|(name, _)| name.as_str()).unwrap_or_default();
-    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).chain([first]).collect();
+fn needed<'a>(service: &Service<'a>) -> impl Iterator<Item = (&'a String, &'a crate::compose::tree::Entry)> + use<'a> {
+    let entries: Option<&Mapping> = service.at(&["depends_on"]).and_then(|on| on.entries());
+    entries.into_iter().flatten()
+}
+
+fn finding(circle: &[Service<'_>]) -> Diagnostic {
+    let first = circle.first().map(|service| service.name).unwrap_or_default();
+    let names: Vec<&str> = circle.iter().map(|service| service.name).chain([first]).collect();
     let mut finding = Diagnostic::error(format!("dependency cycle detected: {}", names.join(" -> ")));
-    for ((_, draft), pair) in members.iter().zip(names.windows(2)) {
-        let [name, needs] = pair else { continue };
-        let place = draft.references.iter().find(|r| r.to == Referent::Service && r.name == *needs);
-        if let Some(reference) = place {
-            finding = finding.because(reference.span, format!("{name} needs {needs}"));
+    for (service, pair) in circle.iter().zip(names.windows(2)).take(MAX_LINES) {
+        let [name, wanted] = pair else { continue };
+        if let Some((_, entry)) = needed(service).find(|(other, _)| other.as_str() == *wanted) {
+            finding = finding.because(entry.key, format!("{name} needs {wanted}"));
         }
     }
     finding

@@ -1,147 +1,170 @@
 //! Attributes of one service that do not go together.
 
-use super::Checked;
-use crate::{
-    compose::{
-        decode::ServiceDraft,
-        diagnostics::{Diagnostic, Span},
-        tree::{Kind, Node},
-    },
-    model::NetworkMode,
+use super::{Checked, Service};
+use crate::compose::{
+    diagnostics::Diagnostic,
+    tree::{Kind, Node},
 };
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
+
+/// What can be said at two places, and must be the same there.
+const TWICE: [(&str, &[&str]); 4] = [
+    ("cpus", &["deploy", "resources", "limits", "cpus"]),
+    ("mem_limit", &["deploy", "resources", "limits", "memory"]),
+    ("pids_limit", &["deploy", "resources", "limits", "pids"]),
+    ("mem_reservation", &["deploy", "resources", "reservations", "memory"]),
+];
 
 pub fn check(checked: &Checked<'_>, findings: &mut Vec<Diagnostic>) {
-    let mut container_names: HashMap<&str, &str> = HashMap::new();
-    for (name, draft) in checked.enabled {
-        let context = Service { name, draft, root: checked.root };
-        context.image(findings);
-        context.network_mode(findings);
-        context.container_name(findings);
-        context.targets(findings);
-        context.memory(findings);
-        if let Some(container) = &draft.service.container_name
-            && let Some(other) = container_names.insert(container, name)
+    let mut container_names: HashMap<&str, Service<'_>> = HashMap::new();
+    for service in checked.services() {
+        image(checked, &service, findings);
+        build(&service, findings);
+        network_mode(&service, findings);
+        health(&service, findings);
+        scale(&service, findings);
+        limits(&service, findings);
+        targets(&service, findings);
+        watch(&service, findings);
+        if let Some(name) = service.text(&["container_name"])
+            && let Some(other) = container_names.insert(name, service)
         {
-            let message = format!("the services \"{other}\" and \"{name}\" have one container_name: \"{container}\"");
-            let first = checked.root.place(&["services", other, "container_name"]);
-            findings
-                .push(Diagnostic::error(message).at(context.place(&["container_name"])).because(first, "first here"));
-        }
-    }
-}
-
-struct Service<'a> {
-    name: &'a str,
-    draft: &'a ServiceDraft,
-    root: &'a Node,
-}
-
-impl Service<'_> {
-    fn place(&self, path: &[&str]) -> Span {
-        let path: Vec<&str> = ["services", self.name].into_iter().chain(path.iter().copied()).collect();
-        self.root.place(&path)
-    }
-
-    fn attribute(&self, key: &str) -> Option<&Node> {
-        let service = self.root.get("services")?.value.get(self.name)?;
-        service.value.get(key).map(|entry| &*entry.value)
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.attribute(key).is_some()
-    }
-
-    fn image(&self, findings: &mut Vec<Diagnostic>) {
-        // A build is refused by name; an image that could not be read has been told of.
-        let place = match self.attribute("image") {
-            None => self.draft.span,
-            Some(image) if matches!(&image.kind, Kind::Scalar { text, plain: false } if text.is_empty()) => image.span,
-            Some(_) => return,
-        };
-        if !self.has("build") {
-            let message = format!("service \"{}\" has neither an image nor a build context specified", self.name);
-            findings.push(Diagnostic::error(message).at(place));
-        }
-    }
-
-    fn network_mode(&self, findings: &mut Vec<Diagnostic>) {
-        if !self.has("network_mode") {
-            return;
-        }
-        if self.has("networks") {
             let message =
-                format!("service \"{}\" declares mutually exclusive `network_mode` and `networks`", self.name);
-            let mode = self.place(&["network_mode"]);
-            findings.push(Diagnostic::error(message).at(self.place(&["networks"])).because(mode, "excludes networks"));
-        }
-        let mode = match self.draft.service.network_mode {
-            Some(NetworkMode::Host) => "host",
-            Some(NetworkMode::None) => "none",
-            None => return,
-        };
-        if !self.draft.service.ports.is_empty() {
-            let message = format!("the ports of \"{}\" are not published: its network_mode is {mode}", self.name);
-            findings.push(Diagnostic::warning(message).at(self.place(&["ports"])));
+                format!("the services \"{}\" and \"{}\" have one container_name: \"{name}\"", other.name, service.name);
+            let finding = Diagnostic::error(message).at(service.place(&["container_name"]));
+            findings.push(finding.because(other.place(&["container_name"]), "first here"));
         }
     }
+}
 
-    fn container_name(&self, findings: &mut Vec<Diagnostic>) {
-        let service = &self.draft.service;
-        if let Some(container) = service.container_name.as_deref().filter(|_| service.scale > 1) {
+fn image(checked: &Checked<'_>, service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let says = |key: &str| service.at(&[key]).is_some_and(|node| node.scalar() != Some("") && !node.is_null());
+    // Where something else is wrong with the service, it may be the image's name.
+    if !["image", "build", "provider"].into_iter().any(says) && !checked.told.is_within(service.entry) {
+        let message = format!("service \"{}\" has neither an image nor a build context specified", service.name);
+        findings.push(Diagnostic::error(message).at(service.place(&["image"])));
+    }
+}
+
+fn build(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let (file, inline) = (&["build", "dockerfile"][..], &["build", "dockerfile_inline"][..]);
+    // A default that nobody wrote is no second Dockerfile.
+    let written = |path: &[&str]| service.text(path).is_some_and(|text| !text.is_empty());
+    if written(file) && written(inline) {
+        let message =
+            format!("service \"{}\" declares mutually exclusive dockerfile and dockerfile_inline", service.name);
+        let finding = Diagnostic::error(message).at(service.place(inline));
+        findings.push(finding.because(service.place(file), "excludes `dockerfile_inline`"));
+    }
+    let platforms = service.at(&["build", "platforms"]).filter(|platforms| !platforms.items().is_empty());
+    if let (Some(platforms), Some(wanted)) = (platforms, service.text(&["platform"]))
+        && !platforms.items().iter().any(|platform| platform.scalar() == Some(wanted))
+    {
+        let message = format!("service.build.platforms MUST include service.platform \"{wanted}\"");
+        let finding = Diagnostic::error(message).at(platforms.span);
+        findings.push(finding.because(service.place(&["platform"]), "asked for here"));
+    }
+}
+
+fn network_mode(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let Some(mode) = service.at(&["network_mode"]).filter(|mode| mode.scalar().is_some_and(|mode| !mode.is_empty()))
+    else {
+        return;
+    };
+    if service.at(&["networks"]).and_then(Node::entries).is_some_and(|networks| !networks.is_empty()) {
+        let message = format!("service {} declares mutually exclusive `network_mode` and `networks`", service.name);
+        let finding = Diagnostic::error(message).at(service.place(&["networks"]));
+        findings.push(finding.because(mode.span, "excludes networks"));
+    }
+}
+
+fn health(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let Some(test) = service.at(&["healthcheck", "test"]) else { return };
+    let Some(first) = test.items().first() else { return };
+    if !matches!(first.scalar(), Some("CMD" | "CMD-SHELL" | "NONE")) {
+        let message = "healthcheck.test must start either by \"CMD\", \"CMD-SHELL\" or \"NONE\"";
+        let finding = Diagnostic::error(message).at(first.span);
+        findings.push(finding.help("`[CMD, ...]` runs a program, `[CMD-SHELL, \"...\"]` or a string a shell"));
+    }
+}
+
+fn scale(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let (flat, nested) = (&["scale"][..], &["deploy", "replicas"][..]);
+    let (scale, replicas) = (service.text(flat), service.text(nested));
+    if let (Some(scale), Some(replicas)) = (scale, replicas)
+        && scale != replicas
+    {
+        let name = service.name;
+        let message = format!("services.{name}: can't set distinct values on 'scale' and 'deploy.replicas'");
+        let finding = Diagnostic::error(message).because(service.place(flat), format!("{scale} here"));
+        findings.push(finding.because(service.place(nested), format!("{replicas} here")));
+    }
+    let path = if scale.is_some() { flat } else { nested };
+    let count: i64 = scale.or(replicas).and_then(|count| count.parse().ok()).unwrap_or(1);
+    if count < 0 {
+        let message = format!("services.{}.{}: must be greater than or equal to 0", service.name, path.join("."));
+        findings.push(Diagnostic::error(message).at(service.place(path)));
+    }
+    if let Some(container) = service.text(&["container_name"]).filter(|_| count > 1) {
+        let message =
+            format!("service \"{}\" has the container_name \"{container}\", so there cannot be {count}", service.name);
+        let finding = Diagnostic::error(message).at(service.place(&["container_name"]));
+        findings.push(finding.because(service.place(path), "asks for more"));
+    }
+}
+
+/// Compose takes limits that only one of the two places has for distinct, too, where `deploy` has others.
+fn limits(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    for (flat, nested) in TWICE {
+        let Some(value) = service.at(&[flat]).filter(|value| number(value) != Some(0.0)) else { continue };
+        let Some(section) = nested.split_last().and_then(|(_, section)| service.at(section)) else { continue };
+        let other = service.at(nested);
+        let same = other.is_some_and(|other| other.scalar() == value.scalar() || number(other) == number(value));
+        if same || matches!(section.kind, Kind::Scalar { .. }) {
+            continue;
+        }
+        let path = nested.join(".");
+        let message = format!("services.{}: can't set distinct values on '{flat}' and '{path}'", service.name);
+        let finding = Diagnostic::error(message).at(service.place(&[flat]));
+        findings.push(match other {
+            Some(other) => finding.because(other.span, "must be the same"),
+            None => finding.because(section.span, "lacks it").help(format!("say it once, as `{path}`")),
+        });
+    }
+}
+
+fn number(node: &Node) -> Option<f64> {
+    node.scalar()?.parse().ok()
+}
+
+/// Two things at one place of the container.
+fn targets(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    let mut seen: HashMap<String, (&str, &Node)> = HashMap::new();
+    let mounts = service.at(&["volumes"]).map_or(&[][..], |mounts| mounts.items()).iter();
+    let mounts = mounts.filter_map(|mount| Some(("volumes", &**mount.at(&["target"])?)));
+    let tmpfs = service.at(&["tmpfs"]).map_or(&[][..], |tmpfs| tmpfs.items()).iter().map(|tmpfs| ("tmpfs", &**tmpfs));
+    for (section, node) in mounts.chain(tmpfs) {
+        let Some(text) = node.scalar() else { continue };
+        let target = if section == "tmpfs" { text.split(':').next().unwrap_or(text) } else { text };
+        let key = super::super::decode::clean(std::path::Path::new(target)).display().to_string();
+        if let Some((other, first)) = seen.get(&key).filter(|(other, _)| *other != section) {
+            let message = format!("service \"{}\" mounts on {key} twice: {other} and {section}", service.name);
+            findings.push(Diagnostic::error(message).at(node.span).because(first.span, "here as well"));
+            continue;
+        }
+        seen.insert(key, (section, node));
+    }
+}
+
+fn watch(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
+    for rule in service.at(&["develop", "watch"]).map_or(&[][..], |rules| rules.items()) {
+        let action = rule.text_at(&["action"]).unwrap_or_default();
+        if !matches!(action, "rebuild" | "restart") && rule.text_at(&["target"]).is_none_or(str::is_empty) {
             let message = format!(
-                "service \"{}\" has the container_name \"{container}\", so there cannot be {}",
-                self.name, service.scale
+                "services.{}.develop.watch: target is required for non-rebuild actions, and `{action}` has none",
+                service.name
             );
-            let key = if self.draft.scale.is_some() { &["scale"][..] } else { &["deploy", "replicas"] };
-            findings.push(
-                Diagnostic::error(message)
-                    .at(self.place(&["container_name"]))
-                    .because(self.place(key), "asks for more"),
-            );
-        }
-    }
-
-    /// Two things at one place of the container.
-    fn targets(&self, findings: &mut Vec<Diagnostic>) {
-        let service = &self.draft.service;
-        let all = (service.volumes.iter().map(|mount| ("volumes", mount.target.as_path())))
-            .chain(service.tmpfs.iter().map(|tmpfs| ("tmpfs", tmpfs.target.as_path())))
-            .chain(service.secrets.iter().map(|file| ("secrets", file.target.as_path())))
-            .chain(service.configs.iter().map(|file| ("configs", file.target.as_path())));
-        let mut seen: HashMap<&Path, &str> = HashMap::new();
-        for (section, target) in all {
-            // Within a section the decoder has seen to it.
-            if let Some(other) = seen.insert(target, section) {
-                let message =
-                    format!("service \"{}\" mounts on {} twice: {other} and {section}", self.name, target.display());
-                let first = self.place(&[other]);
-                findings.push(Diagnostic::error(message).at(self.place(&[section])).because(first, "here as well"));
-            }
-        }
-    }
-
-    /// What the kernel would refuse when the container starts.
-    fn memory(&self, findings: &mut Vec<Diagnostic>) {
-        let resources = &self.draft.service.resources;
-        let mut refuse = |key: &str, why: String| {
-            let message = format!("service \"{}\": {why}", self.name);
-            findings.push(Diagnostic::error(message).at(self.place(&[key])));
-        };
-        if let Some(swap) = resources.memory_swap.and_then(|swap| u64::try_from(swap).ok()) {
-            match resources.memory {
-                None => refuse("memswap_limit", "memswap_limit needs mem_limit".into()),
-                Some(memory) if swap < memory => {
-                    refuse("memswap_limit", "memswap_limit is memory and swap together, so at least mem_limit".into());
-                }
-                Some(_) => {}
-            }
-        }
-        if let (Some(limit), Some(reservation)) = (resources.memory, resources.memory_reservation)
-            && reservation > limit
-        {
-            let key = if self.has("mem_reservation") { "mem_reservation" } else { "deploy" };
-            refuse(key, "the memory reservation is above the memory limit".into());
+            findings.push(Diagnostic::error(message).at(rule.span));
         }
     }
 }

@@ -2,15 +2,18 @@
 
 use super::{
     At, Decoder, Deploy,
-    Field::{self, Later, Read},
+    Field::{self, Later, Read, Without},
 };
 use crate::model::RestartPolicy;
 
+/// Why much of `deploy` does nothing here.
+const SWARM: &str = "it places containers in a Swarm";
+
 pub const FIELDS: &[Field<Deploy>] = &[
-    Later("endpoint_mode"),
-    Later("labels"),
-    Later("mode"),
-    Later("placement"),
+    Without("endpoint_mode", SWARM),
+    Without("labels", SWARM),
+    Without("mode", SWARM),
+    Without("placement", SWARM),
     Read("replicas", |d, at, deploy| deploy.replicas = d.count(at)),
     Read("resources", |d, at, deploy| {
         d.section(at, RESOURCES, deploy);
@@ -21,8 +24,8 @@ pub const FIELDS: &[Field<Deploy>] = &[
             deploy.restart = d.restart_of(at, &policy);
         }
     }),
-    Later("rollback_config"),
-    Later("update_config"),
+    Without("rollback_config", "containers are replaced one after the other"),
+    Without("update_config", "containers are replaced one after the other"),
 ];
 
 const RESOURCES: &[Field<Deploy>] = &[
@@ -41,9 +44,9 @@ const LIMITS: &[Field<Deploy>] = &[
 ];
 
 const RESERVATIONS: &[Field<Deploy>] = &[
-    Later("cpus"),
+    Without("cpus", "processor time is limited, not reserved"),
     Later("devices"),
-    Later("generic_resources"),
+    Without("generic_resources", SWARM),
     Read("memory", |d, at, deploy| deploy.memory_reservation = d.limit(at)),
 ];
 
@@ -55,9 +58,9 @@ struct Policy {
 
 const RESTART_POLICY: &[Field<Policy>] = &[
     Read("condition", |d, at, policy| policy.condition = d.text(at)),
-    Later("delay"),
+    Without("delay", "restarts wait 100 ms, and longer each time"),
     Read("max_attempts", |d, at, policy| policy.max_attempts = d.count(at)),
-    Later("window"),
+    Without("window", "a container that ran for 10 s counts as started"),
 ];
 
 impl Decoder<'_> {
@@ -75,7 +78,7 @@ impl Decoder<'_> {
             }
         };
         if policy.max_attempts.is_some_and(|max| max > 0) {
-            self.error(at, "can limit attempts only with the condition `on-failure`");
+            self.warning(at, "limits attempts only with the condition `on-failure`");
         }
         Some(restart)
     }

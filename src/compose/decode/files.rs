@@ -3,18 +3,21 @@
 use super::{
     At, Decoder,
     Field::{self, Later, Read},
-    FileDraft,
-    service::{Reference, Referent},
     shape::Named,
 };
 use crate::{
-    compose::{
-        diagnostics::{Diagnostic, Span},
-        tree::Kind,
-    },
+    compose::diagnostics::{Diagnostic, Span},
     model::{FileMount, FileObject, FileSource},
 };
 use std::path::{Path, PathBuf};
+
+/// A secret or config, before anybody looked for its file.
+#[derive(Debug)]
+pub struct FileDraft {
+    pub object: FileObject,
+    /// Where the file is named.
+    pub span: Span,
+}
 
 #[derive(Default)]
 struct Object {
@@ -29,7 +32,7 @@ const OBJECT: &[Field<Object>] = &[
     Read("file", |d, at, o| {
         o.refused = true;
         if let Some(text) = d.filled(at) {
-            o.file = d.host_path(at, &text).map(|path| (path, at.node.span));
+            o.file = Some((super::clean(Path::new(&text)), at.node.span));
         }
     }),
     Read("environment", |d, at, o| {
@@ -87,26 +90,13 @@ impl Decoder<'_> {
         Some(FileDraft { object: FileObject { name: object.name, source: FileSource::File(path) }, span })
     }
 
-    /// `secrets` or `configs` of a service. Of two with one target, the last one wins.
-    pub fn file_mounts(&mut self, at: &At<'_>, kind: Referent, references: &mut Vec<Reference>) -> Vec<FileMount> {
+    /// `secrets` or `configs` of a service.
+    pub fn file_mounts(&mut self, at: &At<'_>, kind: FileKind) -> Vec<FileMount> {
         let mut mounts: Vec<FileMount> = Vec::new();
         for item in self.items(at) {
             let mut wanted = Use { source: None, target: None, uid: 0, gid: 0, mode: DEFAULT_MODE };
-            let span = match &item.node.kind {
-                Kind::Mapping(_) => {
-                    self.section(&item, USE, &mut wanted);
-                    if item.node.get("source").is_none() {
-                        self.error(&item, "lacks `source`");
-                    }
-                    item.node.get("source").map_or(item.node.span, |entry| entry.value.span)
-                }
-                _ => {
-                    wanted.source = self.filled(&item);
-                    item.node.span
-                }
-            };
+            self.section(&item, USE, &mut wanted);
             let Some(source) = wanted.source else { continue };
-            references.push(Reference { to: kind, name: source.clone(), span });
             let target = target(kind, wanted.target.as_deref().unwrap_or(&source));
             let mount = FileMount { source, target, uid: wanted.uid, gid: wanted.gid, mode: wanted.mode };
             match mounts.iter_mut().find(|other| other.target == mount.target) {
@@ -118,8 +108,14 @@ impl Decoder<'_> {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    Secret,
+    Config,
+}
+
 /// Secrets go below `/run/secrets`, configs below the root, unless the target is absolute.
-fn target(kind: Referent, target: &str) -> PathBuf {
-    let below = if kind == Referent::Secret { "/run/secrets" } else { "/" };
+fn target(kind: FileKind, target: &str) -> PathBuf {
+    let below = if kind == FileKind::Secret { "/run/secrets" } else { "/" };
     super::clean(&Path::new(below).join(target))
 }

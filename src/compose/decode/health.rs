@@ -4,18 +4,15 @@ use super::{
     At, Decoder,
     Field::{self, Read},
 };
-use crate::{
-    compose::tree::Kind,
-    model::{HealthTest, Healthcheck},
-};
+use crate::model::{HealthTest, Healthcheck};
 
 #[derive(Default)]
-struct Draft {
+pub struct Draft {
     check: Healthcheck,
     disable: bool,
 }
 
-const FIELDS: &[Field<Draft>] = &[
+pub const FIELDS: &[Field<Draft>] = &[
     Read("test", |d, at, draft| draft.check.test = d.health_test(at)),
     Read("interval", |d, at, draft| draft.check.interval = d.duration(at)),
     Read("timeout", |d, at, draft| draft.check.timeout = d.duration(at)),
@@ -38,9 +35,6 @@ impl Decoder<'_> {
     }
 
     fn health_test(&mut self, at: &At<'_>) -> Option<HealthTest> {
-        let Kind::Sequence(_) = at.node.kind else {
-            return self.filled(at).map(HealthTest::Shell);
-        };
         let items = self.items(at);
         let mut words = items.iter().filter_map(|item| self.text(item)).collect::<Vec<_>>().into_iter();
         let rest_of = |words: std::vec::IntoIter<String>| words.collect::<Vec<_>>();

@@ -1,7 +1,6 @@
 //! Names and addresses: `extra_hosts`, `dns`, `hostname`.
 
 use super::{At, Decoder};
-use crate::compose::tree::Kind;
 use indexmap::IndexMap;
 use std::net::IpAddr;
 
@@ -11,41 +10,19 @@ const HOST_GATEWAY: &str = "host-gateway";
 const MAX_HOST_NAME: usize = 64;
 
 impl Decoder<'_> {
+    /// `host=address`
     pub fn extra_hosts(&mut self, at: &At<'_>) -> IndexMap<String, Vec<String>> {
         let mut hosts: IndexMap<String, Vec<String>> = IndexMap::new();
-        let mut add = |host: String, address: String| {
-            let addresses = hosts.entry(host).or_default();
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        };
-        if let Kind::Mapping(_) = at.node.kind {
-            for entry in self.entries(at) {
-                if !self.good_host(&entry.at, entry.name) {
-                    continue;
-                }
-                for item in self.items_or_one(&entry.at) {
-                    if let Some(address) = self.text(&item).and_then(|text| self.host_address(&item, &text)) {
-                        add(entry.name.to_owned(), address);
-                    }
-                }
-            }
-            return hosts;
-        }
-        let Kind::Sequence(_) = at.node.kind else {
-            self.error(at, format!("must be a list or a mapping, not {}", at.node.describe()));
-            return hosts;
-        };
         for item in self.items(at) {
             let Some(text) = self.text(&item) else { continue };
-            let Some((host, address)) = text.split_once('=').or_else(|| text.split_once(':')) else {
-                self.error_with_help(&item, format!("lacks an address: \"{text}\""), "write `host=address`");
-                continue;
-            };
+            let (host, address) = text.split_once('=').unwrap_or((&text, ""));
             if self.good_host(&item, host)
                 && let Some(address) = self.host_address(&item, address)
             {
-                add(host.to_owned(), address);
+                let addresses = hosts.entry(host.to_owned()).or_default();
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
             }
         }
         hosts
@@ -71,7 +48,7 @@ impl Decoder<'_> {
 
     pub fn addresses(&mut self, at: &At<'_>) -> Vec<IpAddr> {
         let mut addresses = indexmap::IndexSet::new();
-        for item in self.items_or_one(at) {
+        for item in self.items(at) {
             addresses.extend(self.ip::<IpAddr>(&item, "an IP address"));
         }
         addresses.into_iter().collect()

@@ -1,9 +1,7 @@
 //! `image`: a reference, or the path of something at hand.
 
 use super::{At, Decoder};
-
-/// `oci:DIR` and its like: what follows is a path of this host.
-const TRANSPORTS: [&str; 4] = ["oci", "oci-archive", "docker-archive", "rootfs"];
+use crate::compose::canonical::TRANSPORTS;
 
 impl Decoder<'_> {
     pub fn image(&mut self, at: &At<'_>) -> Option<String> {
@@ -17,8 +15,7 @@ impl Decoder<'_> {
                 self.error_with_help(at, format!("lacks a path: \"{text}\""), format!("write `{transport}:PATH`"));
                 return None;
             }
-            let path = self.host_path(at, path)?;
-            return Some(format!("{transport}:{}", path.display()));
+            return Some(text);
         }
         match check(&text) {
             Ok(()) => Some(text),

@@ -1,6 +1,7 @@
-//! Merged tree -> draft of the model. Every section is a table of its attributes, and every error is collected.
+//! Canonical tree -> model. Every section is a table of its attributes, and every error is collected.
 //!
-//! An attribute is read, or it is refused by name; nothing is read and ignored.
+//! What the file may say is known by now, and how it is written; here it becomes what the engine is asked for. An
+//! attribute is read, or it is refused by name, or a warning says that it has no effect; none is read and ignored.
 
 mod command;
 mod dependencies;
@@ -19,38 +20,27 @@ mod root;
 mod security;
 mod service;
 mod shape;
-mod units;
 mod value;
 
-pub use environment::{EnvFile, EnvFormat};
-pub use root::{Draft, FileDraft, decode};
+pub use files::FileDraft;
+pub use root::{Draft, decode};
 use service::Deploy;
-pub use service::{Reference, Referent, ServiceDraft};
 use shape::{At, Field};
 
-use super::diagnostics::{Diagnostic, Span};
+use super::{
+    canonical::units,
+    diagnostics::{Diagnostic, Span},
+};
 use std::path::{Component, Path, PathBuf};
-
-/// What the text of an attribute may depend on.
-#[derive(Debug)]
-pub struct Context {
-    /// Relative paths start here.
-    pub working_dir: PathBuf,
-    /// `~`
-    pub home: Option<PathBuf>,
-}
 
 /// Reads values and collects what is wrong with them. A reader that returns `None` has said why.
 pub struct Decoder<'a> {
-    context: &'a Context,
     findings: &'a mut Vec<Diagnostic>,
-    /// Ranges of ports are written short and are long: a bound for the whole project.
-    ports_left: usize,
 }
 
 impl<'a> Decoder<'a> {
-    fn new(context: &'a Context, findings: &'a mut Vec<Diagnostic>) -> Self {
-        Self { context, findings, ports_left: 200_000 }
+    fn new(findings: &'a mut Vec<Diagnostic>) -> Self {
+        Self { findings }
     }
 
     fn report(&mut self, finding: Diagnostic) {
@@ -75,30 +65,13 @@ impl<'a> Decoder<'a> {
         self.report(Diagnostic::error(format!("`{}`: {value} is not supported yet", at.path)).at(at.node.span));
     }
 
-    fn later_key(&mut self, path: &str, key: Span) {
-        self.report(Diagnostic::error(format!("`{path}` is not supported yet")).at(key));
+    /// An attribute that asks for something that is not there to be done on one host.
+    fn without_effect(&mut self, path: &str, why: &str, key: Span) {
+        self.report(Diagnostic::warning(format!("`{path}` has no effect: {why}")).at(key));
     }
 
-    /// A path of this host: `~` expanded, absolute, without `.` and `..`.
-    fn host_path(&mut self, at: &At<'_>, text: &str) -> Option<PathBuf> {
-        let Some(rest) = text.strip_prefix('~') else {
-            return Some(clean(&self.context.working_dir.join(text)));
-        };
-        if !rest.is_empty() && !rest.starts_with('/') {
-            self.error_with_help(
-                at,
-                format!("names the home directory of another user, `{text}`"),
-                "write the path in full",
-            );
-            return None;
-        }
-        match &self.context.home {
-            Some(home) => Some(clean(&home.join(rest.trim_start_matches('/')))),
-            None => {
-                self.error(at, "starts with `~`, but HOME is not set");
-                None
-            }
-        }
+    fn later_key(&mut self, path: &str, key: Span) {
+        self.report(Diagnostic::error(format!("`{path}` is not supported yet")).at(key));
     }
 }
 
@@ -115,4 +88,36 @@ pub fn clean(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::schema::{Shape, shape};
+    use std::collections::BTreeSet;
+
+    /// An attribute that a table lacks is refused as not supported, whatever it is: the tables decide on each.
+    #[test]
+    fn the_tables_know_every_attribute_of_the_schema() {
+        fn check<T>(section: &str, fields: &[Field<T>], shape: Option<&Shape>, elsewhere: &[&str]) {
+            let own = fields.iter().map(|field| field.name());
+            let known: BTreeSet<&str> = own.chain(elsewhere.iter().copied()).collect();
+            let said: BTreeSet<&str> = shape.unwrap().keys().collect();
+            assert_eq!(said.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "{section}");
+            assert_eq!(known.difference(&said).collect::<Vec<_>>(), Vec::<&&str>::new(), "{section}");
+        }
+        let top = |section: &str| shape().property(section).and_then(Shape::any_property);
+        let service = |attribute: &str| top("services").and_then(|service| service.property(attribute));
+        check("the top level", root::FIELDS, Some(shape()), &[]);
+        // An extended service is one tree with what it extends.
+        check("services", service::FIELDS, top("services"), &["extends"]);
+        check("deploy", deploy::FIELDS, service("deploy"), &[]);
+        check("healthcheck", health::FIELDS, service("healthcheck"), &[]);
+        check("logging", logging::FIELDS, service("logging"), &[]);
+        check("ports", ports::LONG, service("ports").and_then(Shape::item), &[]);
+        check("volumes of a service", mounts::LONG, service("volumes").and_then(Shape::item), &[]);
+        check("networks of a service", networks::ATTACHMENT, service("networks").and_then(Shape::any_property), &[]);
+        check("networks", networks::NETWORK, top("networks"), &[]);
+        check("volumes", networks::VOLUME, top("volumes"), &[]);
+    }
 }

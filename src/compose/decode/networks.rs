@@ -2,19 +2,18 @@
 
 use super::{
     At, Decoder,
-    Field::{self, Later, Read},
+    Field::{self, Later, Read, Without},
     root::is_object_name,
-    service::{Reference, Referent},
 };
 use crate::{
-    compose::{diagnostics::Diagnostic, tree::Kind},
+    compose::tree::Kind,
     model::{Attachment, Ipam, Network, Volume},
 };
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
 
-const NETWORK: &[Field<Network>] = &[
+pub const NETWORK: &[Field<Network>] = &[
     Read("name", |d, at, n| n.name = d.object_name(at).unwrap_or_default()),
     Read("driver", |d, at, _| match d.text(at).as_deref() {
         Some("bridge" | "default" | "") | None => {}
@@ -24,7 +23,7 @@ const NETWORK: &[Field<Network>] = &[
     Read("ipam", |d, at, n| {
         d.section(at, IPAM, &mut n.ipam);
     }),
-    Read("external", |d, at, n| d.external(at, &mut n.external, &mut n.name)),
+    Read("external", |d, at, n| n.external = d.boolean(at).unwrap_or(false)),
     Read("internal", |d, at, n| n.internal = d.boolean(at).unwrap_or(false)),
     Read("enable_ipv4", |d, at, _| {
         if d.boolean(at) == Some(false) {
@@ -36,7 +35,7 @@ const NETWORK: &[Field<Network>] = &[
             d.later(at, "IPv6");
         }
     }),
-    Later("attachable"),
+    Without("attachable", "only Swarm attaches containers of other projects"),
     Read("labels", |d, at, n| n.labels = d.labels(at)),
 ];
 
@@ -63,18 +62,18 @@ const POOL: &[Field<Pool>] = &[
     Later("aux_addresses"),
 ];
 
-const VOLUME: &[Field<Volume>] = &[
+pub const VOLUME: &[Field<Volume>] = &[
     Read("name", |d, at, v| v.name = d.object_name(at).unwrap_or_default()),
     Read("driver", |d, at, _| match d.text(at).as_deref() {
         Some("local" | "") | None => {}
         Some(other) => d.later(at, format!("the driver \"{other}\"")),
     }),
     Later("driver_opts"),
-    Read("external", |d, at, v| d.external(at, &mut v.external, &mut v.name)),
+    Read("external", |d, at, v| v.external = d.boolean(at).unwrap_or(false)),
     Read("labels", |d, at, v| v.labels = d.labels(at)),
 ];
 
-const ATTACHMENT: &[Field<Attachment>] = &[
+pub const ATTACHMENT: &[Field<Attachment>] = &[
     Read("aliases", |d, at, a| a.aliases = d.strings(at)),
     Later("driver_opts"),
     Later("gw_priority"),
@@ -89,15 +88,11 @@ const ATTACHMENT: &[Field<Attachment>] = &[
     }),
 ];
 
-/// What an external resource may say besides: everything else is somebody else's business.
-const WITH_EXTERNAL: [&str; 2] = ["name", "external"];
-
 impl Decoder<'_> {
     pub fn network(&mut self, at: &At<'_>) -> Network {
         let mut network = Network::default();
         if !at.node.is_null() {
             self.section(at, NETWORK, &mut network);
-            self.only_external(at, network.external);
         }
         network
     }
@@ -106,7 +101,6 @@ impl Decoder<'_> {
         let mut volume = Volume::default();
         if !at.node.is_null() {
             self.section(at, VOLUME, &mut volume);
-            self.only_external(at, volume.external);
         }
         volume
     }
@@ -119,35 +113,6 @@ impl Decoder<'_> {
         let help = "names start with a letter or digit, and go on with letters, digits, `_`, `.` and `-`";
         self.error_with_help(at, format!("is no name: \"{name}\""), help);
         None
-    }
-
-    /// `true`, or the old `{name: real}`.
-    fn external(&mut self, at: &At<'_>, external: &mut bool, name: &mut String) {
-        let Kind::Mapping(_) = at.node.kind else {
-            *external = self.boolean(at).unwrap_or(false);
-            return;
-        };
-        *external = true;
-        self.warning(at, "is a mapping: write `external: true` and `name`");
-        self.section(
-            at,
-            &[Read("name", |d, at, name: &mut String| *name = d.object_name(at).unwrap_or_default())],
-            name,
-        );
-    }
-
-    fn only_external(&mut self, at: &At<'_>, external: bool) {
-        let Kind::Mapping(entries) = &at.node.kind else { return };
-        if !external {
-            return;
-        }
-        for (key, entry) in entries.iter().filter(|(key, _)| !WITH_EXTERNAL.contains(&key.as_str())) {
-            if !key.starts_with("x-") {
-                let message = format!("`{}`: conflicting attributes `external` and `{key}`", at.path);
-                let external = at.node.place(&["external"]);
-                self.report(Diagnostic::error(message).at(entry.key).because(external, "made by somebody else"));
-            }
-        }
     }
 
     fn ipv4(&mut self, at: &At<'_>) -> Option<Ipv4Addr> {
@@ -207,23 +172,13 @@ impl Decoder<'_> {
     }
 
     /// `networks` of a service, highest priority first.
-    pub fn attachments(&mut self, at: &At<'_>, references: &mut Vec<Reference>) -> IndexMap<String, Attachment> {
+    pub fn attachments(&mut self, at: &At<'_>) -> IndexMap<String, Attachment> {
         let mut attachments = IndexMap::new();
-        if let Kind::Sequence(_) = at.node.kind {
-            for item in self.items(at) {
-                if let Some(name) = self.filled(&item) {
-                    references.push(Reference { to: Referent::Network, name: name.clone(), span: item.node.span });
-                    attachments.insert(name, Attachment::default());
-                }
-            }
-            return attachments;
-        }
-        for entry in self.entries_if_no_list(at) {
+        for entry in self.entries(at) {
             let mut attachment = Attachment::default();
             if !entry.at.node.is_null() {
                 self.section(&entry.at, ATTACHMENT, &mut attachment);
             }
-            references.push(Reference { to: Referent::Network, name: entry.name.to_owned(), span: entry.key });
             attachments.insert(entry.name.to_owned(), attachment);
         }
         attachments.sort_by(|_, a, _, b| b.priority.cmp(&a.priority));

@@ -121,7 +121,7 @@ impl Decoder<'_> {
 
     pub fn sysctls(&mut self, at: &At<'_>) -> BTreeMap<String, String> {
         let mut sysctls = BTreeMap::new();
-        for (name, value) in self.key_values(at, false) {
+        for (name, value) in self.key_values(at) {
             // It becomes a path below /proc/sys.
             let good = name.split(['.', '/']).all(|part| {
                 !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))

@@ -1,30 +1,22 @@
 //! The attributes of a service: one line each, the reading is in the files of their topics.
 
 use super::{
-    At, Decoder, EnvFile,
-    Field::{self, Later, Read},
-    deploy, logging,
+    At, Decoder,
+    Field::{self, Later, Read, Without},
+    deploy,
+    files::FileKind,
+    logging,
     shape::Named,
 };
-use crate::{
-    compose::diagnostics::Span,
-    model::{NetworkMode, PullPolicy, RestartPolicy, Service},
-};
-use indexmap::IndexMap;
+use crate::model::{NetworkMode, PullPolicy, RestartPolicy, Service};
 
-/// A service as the file says it.
+/// A service, before what it says twice is one.
 #[derive(Debug)]
 pub struct ServiceDraft {
-    /// `environment`, `scale` and what `deploy` can say too are not filled in yet.
+    /// `scale` and what `deploy` can say too are not filled in yet.
     pub service: Service,
-    /// Where its name stands.
-    pub span: Span,
-    pub environment: IndexMap<String, Option<String>>,
-    pub env_files: Vec<EnvFile>,
     pub scale: Option<u32>,
     pub deploy: Deploy,
-    /// Everything it refers to by name.
-    pub references: Vec<Reference>,
 }
 
 /// `deploy:`, as far as one host does something about it.
@@ -38,34 +30,25 @@ pub struct Deploy {
     pub restart: Option<RestartPolicy>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Reference {
-    pub to: Referent,
-    pub name: String,
-    pub span: Span,
+impl ServiceDraft {
+    /// What can be said at two places, as one. That they agree has been checked.
+    fn settled(self) -> Service {
+        let Self { mut service, scale, deploy } = self;
+        let resources = &mut service.resources;
+        resources.cpus = resources.cpus.or(deploy.cpus);
+        resources.memory = resources.memory.or(deploy.memory);
+        resources.pids = resources.pids.or(deploy.pids);
+        resources.memory_reservation = resources.memory_reservation.or(deploy.memory_reservation);
+        service.restart = deploy.restart.unwrap_or(service.restart);
+        service.scale = scale.or(deploy.replicas).unwrap_or(1);
+        service
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Referent {
-    Service,
-    Network,
-    Volume,
-    Secret,
-    Config,
-}
-
-pub fn service(d: &mut Decoder<'_>, named: &Named<'_>) -> Option<ServiceDraft> {
+pub fn service(d: &mut Decoder<'_>, named: &Named<'_>) -> Option<Service> {
     let service = Service { name: named.name.to_owned(), scale: 1, attach: true, ..Service::default() };
-    let mut draft = ServiceDraft {
-        service,
-        span: named.key,
-        environment: IndexMap::new(),
-        env_files: Vec::new(),
-        scale: None,
-        deploy: Deploy::default(),
-        references: Vec::new(),
-    };
-    d.section(&named.at, FIELDS, &mut draft).then_some(draft)
+    let mut draft = ServiceDraft { service, scale: None, deploy: Deploy::default() };
+    d.section(&named.at, FIELDS, &mut draft).then(|| draft.settled())
 }
 
 /// Sets a field of the service where the reader found a value.
@@ -79,7 +62,21 @@ macro_rules! set {
     };
 }
 
-const FIELDS: &[Field<ServiceDraft>] = &[
+/// Names of this host's processor in image platforms.
+const HOST_ARCHITECTURE: &[&str] = if cfg!(target_arch = "x86_64") {
+    &["amd64", "x86_64"]
+} else if cfg!(target_arch = "aarch64") {
+    &["arm64", "aarch64"]
+} else if cfg!(target_arch = "riscv64") {
+    &["riscv64"]
+} else {
+    &[]
+};
+
+const WINDOWS: &str = "it is for Windows containers";
+const CLOUD: &str = "there is no model runner here";
+
+pub const FIELDS: &[Field<ServiceDraft>] = &[
     Later("annotations"),
     set!("attach", attach, |d, at| d.boolean(at)),
     Later("blkio_config"),
@@ -89,10 +86,10 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     Later("cgroup"),
     Later("cgroup_parent"),
     set!("command", command, |d, at| Some(d.command(at))),
-    Read("configs", |d, at, s| s.service.configs = d.file_mounts(at, Referent::Config, &mut s.references)),
+    Read("configs", |d, at, s| s.service.configs = d.file_mounts(at, FileKind::Config)),
     set!("container_name", container_name, |d, at| d.container_name(at).map(Some)),
-    Later("cpu_count"),
-    Later("cpu_percent"),
+    Without("cpu_count", WINDOWS),
+    Without("cpu_percent", WINDOWS),
     Later("cpu_period"),
     Later("cpu_quota"),
     Later("cpu_rt_period"),
@@ -102,8 +99,8 @@ const FIELDS: &[Field<ServiceDraft>] = &[
         .map(|shares| u64::try_from(shares).ok().filter(|shares| *shares > 0))),
     set!("cpus", resources.cpus, |d, at| d.float(at).map(|cpus| Some(cpus).filter(|cpus| *cpus > 0.0))),
     set!("cpuset", resources.cpuset, |d, at| d.cpuset(at).map(Some)),
-    Later("credential_spec"),
-    Read("depends_on", |d, at, s| s.service.depends_on = d.depends_on(at, &mut s.references)),
+    Without("credential_spec", WINDOWS),
+    Read("depends_on", |d, at, s| s.service.depends_on = d.depends_on(at)),
     Read("deploy", |d, at, s| {
         // An empty `deploy:` is nothing, as Compose has it.
         if !at.node.is_null() {
@@ -115,13 +112,13 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     Later("devices"),
     set!("dns", dns, |d, at| Some(d.addresses(at))),
     set!("dns_opt", dns_opt, |d, at| Some(d.strings(at))),
-    set!("dns_search", dns_search, |d, at| Some(d.strings_or_one(at))),
+    set!("dns_search", dns_search, |d, at| Some(d.strings(at))),
     set!("domainname", domainname, |d, at| d.host_name(at).map(Some)),
     set!("entrypoint", entrypoint, |d, at| Some(d.command(at))),
-    Read("env_file", |d, at, s| s.env_files = d.env_files(at)),
-    Read("environment", |d, at, s| s.environment = d.key_values(at, true)),
+    // Read before: what is in them stands in `environment`.
+    Read("env_file", |_, _, _| {}),
+    Read("environment", |d, at, s| s.service.environment = d.environment(at)),
     set!("expose", expose, |d, at| Some(d.expose(at))),
-    Later("extends"),
     Later("external_links"),
     set!("extra_hosts", extra_hosts, |d, at| Some(d.extra_hosts(at))),
     Later("gpus"),
@@ -131,10 +128,10 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     set!("image", image, |d, at| d.image(at)),
     set!("init", init, |d, at| d.boolean(at)),
     Later("ipc"),
-    Later("isolation"),
-    Later("label_file"),
+    Without("isolation", WINDOWS),
+    Read("label_file", |_, _, _| {}),
     set!("labels", labels, |d, at| Some(d.labels(at))),
-    Later("links"),
+    Read("links", |d, at, s| d.links(at, s)),
     Read("logging", |d, at, s| {
         d.section(at, logging::FIELDS, &mut s.service.logging);
     }),
@@ -143,16 +140,16 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     set!("mem_reservation", resources.memory_reservation, |d, at| Some(d.limit(at))),
     Later("mem_swappiness"),
     set!("memswap_limit", resources.memory_swap, |d, at| Some(d.swap_limit(at))),
-    Later("models"),
+    Without("models", CLOUD),
     set!("network_mode", network_mode, |d, at| d.network_mode(at).map(Some)),
-    Read("networks", |d, at, s| s.service.networks = d.attachments(at, &mut s.references)),
+    Read("networks", |d, at, s| s.service.networks = d.attachments(at)),
     Later("oom_kill_disable"),
     set!("oom_score_adj", resources.oom_score_adj, |d, at| d
         .integer(at, -1000..=1000)
         .map(|score| i32::try_from(score).ok())),
     Later("pid"),
     set!("pids_limit", resources.pids, |d, at| Some(d.pids_limit(at))),
-    Later("platform"),
+    Read("platform", |d, at, _| d.platform(at)),
     set!("ports", ports, |d, at| Some(d.ports(at))),
     Later("post_start"),
     Later("pre_start"),
@@ -164,9 +161,9 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     Later("pull_refresh_after"),
     set!("read_only", read_only, |d, at| d.boolean(at)),
     set!("restart", restart, |d, at| d.restart(at)),
-    Later("runtime"),
+    Read("runtime", |d, at, _| d.runtime(at)),
     Read("scale", |d, at, s| s.scale = d.count(at)),
-    Read("secrets", |d, at, s| s.service.secrets = d.file_mounts(at, Referent::Secret, &mut s.references)),
+    Read("secrets", |d, at, s| s.service.secrets = d.file_mounts(at, FileKind::Secret)),
     Read("security_opt", |d, at, s| d.security_opt(at, &mut s.service)),
     set!("shm_size", resources.shm_size, |d, at| Some(d.limit(at))),
     set!("stdin_open", stdin_open, |d, at| d.boolean(at)),
@@ -177,11 +174,11 @@ const FIELDS: &[Field<ServiceDraft>] = &[
     set!("tmpfs", tmpfs, |d, at| Some(d.tmpfs(at))),
     set!("tty", tty, |d, at| d.boolean(at)),
     set!("ulimits", ulimits, |d, at| Some(d.ulimits(at))),
-    Later("use_api_socket"),
+    Without("use_api_socket", "there is no engine whose socket a container could have"),
     set!("user", user, |d, at| d.filled(at).map(Some)),
     Later("userns_mode"),
     Later("uts"),
-    Read("volumes", |d, at, s| s.service.volumes = d.mounts(at, &mut s.references)),
+    Read("volumes", |d, at, s| s.service.volumes = d.mounts(at)),
     Later("volumes_from"),
     set!("working_dir", working_dir, |d, at| d.filled(at).and_then(|text| d.container_path(at, &text)).map(Some)),
 ];
@@ -214,6 +211,32 @@ impl Decoder<'_> {
                 self.error(at, format!("must be `host` or `none`, not \"{mode}\""));
                 None
             }
+        }
+    }
+
+    /// A link by the service's own name is what the resolver answers anyway, and the start order is a dependency.
+    fn links(&mut self, at: &At<'_>, _: &mut ServiceDraft) {
+        for item in self.items(at) {
+            let Some(text) = self.text(&item) else { continue };
+            if text.split_once(':').is_some_and(|(service, alias)| service != alias) {
+                self.later(&item, format!("the alias of \"{text}\""));
+            }
+        }
+    }
+
+    /// Images of other processors need an emulator.
+    fn platform(&mut self, at: &At<'_>) {
+        let Some(text) = self.text(at).filter(|text| !text.is_empty()) else { return };
+        let mut parts = text.split('/');
+        let (os, arch) = (parts.next().unwrap_or_default(), parts.next());
+        if os != "linux" || arch.is_some_and(|arch| !HOST_ARCHITECTURE.contains(&arch)) {
+            self.later(at, format!("a platform other than this host's, \"{text}\""));
+        }
+    }
+
+    fn runtime(&mut self, at: &At<'_>) {
+        if let Some(text) = self.text(at).filter(|text| !matches!(text.as_str(), "" | "runc" | "crun")) {
+            self.later(at, format!("the runtime \"{text}\""));
         }
     }
 

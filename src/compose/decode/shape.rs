@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::compose::{
-    diagnostics::{Diagnostic, Span, did_you_mean},
+    diagnostics::Span,
     tree::{Entry, Kind, Node},
 };
 use std::rc::Rc;
@@ -37,12 +37,14 @@ pub enum Field<T> {
     Read(&'static str, fn(&mut Decoder<'_>, &At<'_>, &mut T)),
     /// Of the specification, but not done yet.
     Later(&'static str),
+    /// Nothing that one Linux host could do anything about, and why.
+    Without(&'static str, &'static str),
 }
 
 impl<T> Field<T> {
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Read(name, _) | Self::Later(name) => name,
+            Self::Read(name, _) | Self::Later(name) | Self::Without(name, _) => name,
         }
     }
 }
@@ -58,37 +60,20 @@ impl Decoder<'_> {
             let here = at.key(name, &entry.value);
             match fields.iter().find(|field| field.name() == name) {
                 Some(Field::Read(_, read)) => read(self, &here, into),
-                Some(Field::Later(_)) => self.later_key(&here.path, entry.key),
+                Some(Field::Without(_, why)) => self.without_effect(&here.path, why, entry.key),
                 // Extensions are for other programs, and for anchors.
                 None if name.starts_with("x-") => {}
-                None => self.unknown(at, name, entry.key, fields.iter().map(Field::name)),
+                // The schema knows no others: one that this table lacks is refused as well.
+                Some(Field::Later(_)) | None => self.later_key(&here.path, entry.key),
             }
         }
         true
     }
 
-    fn unknown<'c>(&mut self, at: &At<'_>, name: &str, key: Span, candidates: impl Iterator<Item = &'c str>) {
-        let place = if at.path.is_empty() { "at the top level".into() } else { format!("in `{}`", at.path) };
-        let mut finding = Diagnostic::error(format!("unknown attribute `{name}` {place}")).at(key);
-        if let Some(meant) = did_you_mean(name, candidates) {
-            finding = finding.help(format!("did you mean `{meant}`?"));
-        }
-        self.report(finding);
-    }
-
     /// Entries of a mapping whose keys are names.
     pub fn entries<'t>(&mut self, at: &At<'t>) -> Vec<Named<'t>> {
-        self.entries_of(at, "a mapping")
-    }
-
-    /// The same of what could have been a list as well.
-    pub fn entries_if_no_list<'t>(&mut self, at: &At<'t>) -> Vec<Named<'t>> {
-        self.entries_of(at, "a list or a mapping")
-    }
-
-    fn entries_of<'t>(&mut self, at: &At<'t>, what: &str) -> Vec<Named<'t>> {
         let Kind::Mapping(entries) = &at.node.kind else {
-            self.error(at, format!("must be {what}, not {}", at.node.describe()));
+            self.error(at, format!("must be a mapping, not {}", at.node.describe()));
             return Vec::new();
         };
         let named =
@@ -107,22 +92,9 @@ impl Decoder<'_> {
         }
     }
 
-    /// A list, or a single value that stands for a list of one.
-    pub fn items_or_one<'t>(&mut self, at: &At<'t>) -> Vec<At<'t>> {
-        match &at.node.kind {
-            Kind::Scalar { .. } if !at.node.is_null() => vec![at.clone()],
-            _ => self.items(at),
-        }
-    }
-
     /// A list of strings without duplicates.
     pub fn strings(&mut self, at: &At<'_>) -> Vec<String> {
         let items = self.items(at);
-        self.distinct(&items)
-    }
-
-    pub fn strings_or_one(&mut self, at: &At<'_>) -> Vec<String> {
-        let items = self.items_or_one(at);
         self.distinct(&items)
     }
 

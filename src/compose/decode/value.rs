@@ -1,4 +1,4 @@
-//! Single values: every coercion that Compose makes.
+//! Single values, as the canonical form has them.
 
 use super::{At, Decoder, units};
 use crate::compose::tree::{Kind, Plain};
@@ -53,24 +53,8 @@ impl Decoder<'_> {
     }
 
     pub fn boolean(&mut self, at: &At<'_>) -> Option<bool> {
-        if let Some(Plain::Bool(value)) = at.node.plain() {
-            return Some(value);
-        }
-        let word = match &at.node.kind {
-            Kind::Scalar { text, .. } => text.to_ascii_lowercase(),
-            _ => String::new(),
-        };
-        match word.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            "y" | "yes" | "on" => {
-                self.warning(at, format!("is `{word}`: write `true`"));
-                Some(true)
-            }
-            "n" | "no" | "off" => {
-                self.warning(at, format!("is `{word}`: write `false`"));
-                Some(false)
-            }
+        match at.node.plain() {
+            Some(Plain::Bool(value)) => Some(value),
             _ => {
                 self.error(at, format!("must be true or false, not {}", at.node.describe()));
                 None
@@ -79,12 +63,7 @@ impl Decoder<'_> {
     }
 
     pub fn integer(&mut self, at: &At<'_>, range: RangeInclusive<i64>) -> Option<i64> {
-        let value = match (&at.node.kind, at.node.plain()) {
-            (_, Some(Plain::Int(value))) => Some(value),
-            (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => text.parse().ok(),
-            _ => None,
-        };
-        let Some(value) = value else {
+        let Some(Plain::Int(value)) = at.node.plain() else {
             self.error(at, format!("must be an integer, not {}", at.node.describe()));
             return None;
         };
@@ -103,6 +82,7 @@ impl Decoder<'_> {
         let value = match (&at.node.kind, at.node.plain()) {
             (_, Some(Plain::Int(value))) => Some(value as f64),
             (_, Some(Plain::Float(value))) => Some(value),
+            // What `deploy` limits is a text.
             (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => text.parse().ok(),
             _ => None,
         };
@@ -119,20 +99,11 @@ impl Decoder<'_> {
         }
     }
 
-    /// `512m`, `1.5gb`, `1024`; units of 1024.
+    /// Bytes, as decimal text.
     pub fn bytes(&mut self, at: &At<'_>) -> Option<u64> {
-        let value = match (&at.node.kind, at.node.plain()) {
-            (_, Some(Plain::Int(value))) => u64::try_from(value).ok(),
-            (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => units::bytes(text, 1024),
-            _ => None,
-        };
+        let value = at.node.scalar().and_then(|text| text.parse().ok());
         if value.is_none() {
-            let found = at.node.describe();
-            self.error_with_help(
-                at,
-                format!("must be a size, not {found}"),
-                "sizes look like `512m`, `1.5gb` or `1048576`",
-            );
+            self.error(at, format!("must be a number of bytes, not {}", at.node.describe()));
         }
         value
     }
@@ -142,50 +113,27 @@ impl Decoder<'_> {
         self.bytes(at).filter(|bytes| *bytes > 0)
     }
 
-    /// `1m30s`, `500ms`, `1d`.
+    /// `1m30s`, `500ms`.
     pub fn duration(&mut self, at: &At<'_>) -> Option<Duration> {
-        const HELP: &str = "durations look like `1m30s`, `500ms` or `2h`";
-        let text = match (&at.node.kind, at.node.plain()) {
-            (_, Some(Plain::Int(seconds))) => {
-                let help = format!("a number needs a unit: `{seconds}s`");
-                self.error_with_help(at, format!("must be a duration, not {}", at.node.describe()), help);
-                return None;
-            }
-            (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => text,
-            _ => {
-                self.error_with_help(at, format!("must be a duration, not {}", at.node.describe()), HELP);
-                return None;
-            }
-        };
-        match units::duration(text) {
-            Ok(duration) => Some(duration),
-            Err(why) => {
-                self.error_with_help(at, format!("is no duration: {why} in \"{text}\""), HELP);
-                None
-            }
+        let duration = at.node.scalar().and_then(|text| units::duration(text).ok());
+        if duration.is_none() {
+            self.error(at, format!("must be a duration, not {}", at.node.describe()));
         }
+        duration
     }
 
-    /// File permissions: a string is octal, a YAML integer is what it is.
+    /// File permissions.
     pub fn mode(&mut self, at: &At<'_>) -> Option<u32> {
-        let value = match (&at.node.kind, at.node.plain()) {
-            (_, Some(Plain::Int(value))) => u32::try_from(value).ok(),
-            (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => {
-                u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok()
-            }
-            _ => None,
-        };
-        let value = value.filter(|mode| *mode <= 0o7777);
-        if value.is_none() {
-            let found = at.node.describe();
-            self.error_with_help(at, format!("must be file permissions, not {found}"), "permissions look like `0440`");
-        }
-        value
+        self.integer(at, 0..=0o7777).and_then(|mode| u32::try_from(mode).ok())
     }
 
     /// A user or group by number: nothing here can ask the container's /etc/passwd.
     pub fn id(&mut self, at: &At<'_>) -> Option<u32> {
-        self.integer(at, 0..=i64::from(u32::MAX) - 1).and_then(|id| u32::try_from(id).ok())
+        let id = at.node.scalar().and_then(|text| text.parse().ok()).filter(|id| *id != u32::MAX);
+        if id.is_none() {
+            self.error(at, format!("must be the number of a user or group, not {}", at.node.describe()));
+        }
+        id
     }
 
     pub fn ip<T: FromStr + Into<IpAddr>>(&mut self, at: &At<'_>, what: &str) -> Option<T> {

@@ -52,13 +52,15 @@ pub struct Malformed {
 }
 
 pub fn parse(text: &str) -> Result<Vec<Part>, Malformed> {
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser { text, at: 0, balanced: true };
     parser.parts(0)
 }
 
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Braces inside of an operand come in pairs; where they do not, the first one that closes ends the operand.
+    balanced: bool,
 }
 
 impl Parser<'_> {
@@ -70,8 +72,8 @@ impl Parser<'_> {
     fn parts(&mut self, depth: usize) -> Result<Vec<Part>, Malformed> {
         let mut parts = Vec::new();
         let mut literal = String::new();
-        // Of an escaped `$${`: its closing brace is text as well.
-        let mut escaped_braces = 0usize;
+        // That are text, such as those of an escaped `$${`: their closing braces are text as well.
+        let mut open_braces = 0usize;
         while let Some(c) = self.rest().chars().next() {
             match c {
                 '$' => match self.dollar(depth)? {
@@ -83,15 +85,17 @@ impl Parser<'_> {
                     }
                     None => {
                         literal.push('$');
-                        if self.text[..self.at].ends_with("$$") && self.rest().starts_with('{') {
-                            escaped_braces += 1;
+                        if !self.balanced && self.text[..self.at].ends_with("$$") && self.rest().starts_with('{') {
+                            open_braces += 1;
                         }
                     }
                 },
-                '}' if depth > 0 && escaped_braces == 0 => break,
+                '}' if depth > 0 && open_braces == 0 => break,
                 c => {
-                    if c == '}' {
-                        escaped_braces = escaped_braces.saturating_sub(1);
+                    match c {
+                        '{' if self.balanced => open_braces += 1,
+                        '}' => open_braces = open_braces.saturating_sub(1),
+                        _ => {}
                     }
                     literal.push(c);
                     self.at += c.len_utf8();
@@ -160,6 +164,9 @@ impl Parser<'_> {
         };
         self.at += 1;
         let operand_start = self.at;
+        if depth == 1 && self.balanced {
+            self.balanced = closes(self.rest());
+        }
         let operand = self.parts(depth)?;
         let raw = self.text[operand_start..self.at].to_owned();
         Ok(Some(Operation { operator, or_empty, operand, raw }))
@@ -172,6 +179,19 @@ impl Parser<'_> {
         let end = line.find('}').map_or(line.len(), |brace| brace + 1);
         Malformed { range: start..start + end }
     }
+}
+
+/// True if a brace that is open before `text` is closed in it.
+fn closes(text: &str) -> bool {
+    let mut open = 1usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' => open += 1,
+            b'}' => open -= 1,
+            _ => {}
+        }
+        open == 0
+    })
 }
 
 fn is_name_start(c: char) -> bool {

@@ -3,11 +3,14 @@
 //! All work between the text and the model happens on this tree. Aliases are shared nodes; an alias can therefore be
 //! expanded by walking, which is why `parse` bounds the weight of what a walk would see.
 
+pub mod edit;
 mod parse;
 mod scalar;
+mod weight;
 
-pub use parse::parse;
+pub use parse::{MAX_VALUES, parse};
 pub use scalar::Plain;
+pub use weight::Scale;
 
 use super::diagnostics::Span;
 use indexmap::IndexMap;
@@ -86,6 +89,17 @@ pub struct Entry {
     pub value: Rc<Node>,
 }
 
+impl Kind {
+    pub fn string(text: impl Into<String>) -> Self {
+        Self::Scalar { text: text.into(), plain: false }
+    }
+
+    /// A number, a boolean or nothing.
+    pub fn typed(text: impl Into<String>) -> Self {
+        Self::Scalar { text: text.into(), plain: true }
+    }
+}
+
 impl Node {
     pub fn new(span: Span, kind: Kind) -> Self {
         Self { span, tag: None, trail: None, kind }
@@ -116,6 +130,14 @@ impl Node {
     pub fn plain(&self) -> Option<Plain<'_>> {
         match &self.kind {
             Kind::Scalar { text, plain: true } => Some(Plain::resolve(text)),
+            _ => None,
+        }
+    }
+
+    /// The text of a string; `None` for what YAML reads as something else.
+    pub fn string(&self) -> Option<&str> {
+        match (&self.kind, self.plain()) {
+            (Kind::Scalar { text, .. }, None | Some(Plain::Text(_))) => Some(text),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! YAML text -> nodes. The only file that knows the YAML parser.
 //!
-//! Limits, so that no file can make the loader run away: nesting (which also bounds every recursion over a tree) and
-//! weight, the size of the tree with every alias expanded.
+//! Limits, so that no file can make the loader run away: nesting (which also bounds every recursion over a tree), the
+//! values that are written, and what they come to with every alias expanded.
 
 use super::{Entry, Kind, Mapping, MergeTag, Node};
 use crate::compose::diagnostics::{Diagnostic, Span};
@@ -13,11 +13,20 @@ use std::{
 };
 
 const MAX_NESTING: usize = 100;
-/// Some hundred times what the largest real files weigh.
-const MAX_WEIGHT: usize = 250_000;
+/// Values that one text may hold, and that all texts together may come to: 10,000 large services have half of it.
+pub const MAX_VALUES: usize = 2_000_000;
+/// Values that a text may come to when every alias is expanded: this many, ...
+const MAX_EXPANDED: usize = 250_000;
+/// ... or, for texts that are long themselves, this many for every value that is written.
+const MAX_EXPANSION: usize = 16;
 
 /// The documents of a text. Findings go to `findings`; after a syntax error, what was whole before it is returned.
 pub fn parse(source: u32, text: &str, findings: &mut Vec<Diagnostic>) -> Vec<Rc<Node>> {
+    const MARK: char = '\u{feff}';
+    if text.starts_with([MARK]) && text.trim_start_matches(MARK).len() + MARK.len_utf8() < text.len() {
+        let (start, end) = (MARK.len_utf8() as u32, 2 * MARK.len_utf8() as u32);
+        findings.push(Diagnostic::error("a second byte order mark").at(Span { source, start, end }));
+    }
     let mut reader = Reader::new(source, text, findings);
     let mut documents = Vec::new();
     loop {
@@ -46,8 +55,14 @@ struct Reader<'a, 'f> {
     anchors: HashMap<usize, Weighed>,
     /// Where aliases stand for nothing.
     broken: HashSet<u32>,
-    /// Of the text so far, merge keys included.
-    weight: usize,
+    /// Values so far, as they are written.
+    values: usize,
+    /// What aliases and merge keys have added to them so far.
+    expanded: usize,
+}
+
+fn too_deep(place: Span) -> Diagnostic {
+    Diagnostic::error("nested too deeply").at(place).help(format!("no more than {MAX_NESTING} levels are read"))
 }
 
 impl<'a, 'f> Reader<'a, 'f> {
@@ -59,7 +74,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             block_nesting_limit: MAX_NESTING,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { source, text, parser, findings, anchors: HashMap::new(), broken: HashSet::new(), weight: 0 }
+        Self { source, text, parser, findings, anchors: HashMap::new(), broken: HashSet::new(), values: 0, expanded: 0 }
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Fatal> {
@@ -79,6 +94,9 @@ impl<'a, 'f> Reader<'a, 'f> {
 
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
         let at = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
+        if error.info() == "recursion limit exceeded" {
+            return too_deep(self.span(at, at));
+        }
         let mut finding = Diagnostic::error(format!("invalid YAML: {}", error.info())).at(self.span(at, at));
         let line_start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
         if self.text.get(line_start..).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
@@ -104,12 +122,12 @@ impl<'a, 'f> Reader<'a, 'f> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Weighed, Fatal> {
         // Flow collections inside block collections: each has its own limit in the parser.
         if depth > MAX_NESTING {
-            return Err(Box::new(Diagnostic::error("nested too deeply").at(span)));
+            return Err(Box::new(too_deep(span)));
         }
         let (anchor, (node, weight)) = match event {
             Event::Alias(id) => {
                 let (node, weight) = self.alias(id, span);
-                self.spend(weight, span)?;
+                self.expand(weight, span)?;
                 return Ok((node, weight));
             }
             Event::UnresolvedAlias(name) => {
@@ -140,11 +158,21 @@ impl<'a, 'f> Reader<'a, 'f> {
     }
 
     fn spend(&mut self, weight: usize, span: Span) -> Result<(), Fatal> {
-        self.weight = self.weight.saturating_add(weight);
-        if self.weight > MAX_WEIGHT {
+        self.values = self.values.saturating_add(weight);
+        if self.values.saturating_add(self.expanded) > MAX_VALUES {
+            let finding = Diagnostic::error("too much data");
+            return Err(Box::new(finding.because(span, format!("more than {MAX_VALUES} values up to here"))));
+        }
+        Ok(())
+    }
+
+    fn expand(&mut self, weight: usize, span: Span) -> Result<(), Fatal> {
+        self.expanded = self.expanded.saturating_add(weight);
+        let limit = MAX_EXPANDED.max(self.values.saturating_mul(MAX_EXPANSION)).min(MAX_VALUES);
+        if self.expanded > limit {
             return Err(Box::new(
                 Diagnostic::error("too much data")
-                    .because(span, format!("more than {MAX_WEIGHT} values up to here"))
+                    .because(span, format!("more than {limit} values up to here"))
                     .help("aliases count with all that they stand for"),
             ));
         }
@@ -261,10 +289,18 @@ impl<'a, 'f> Reader<'a, 'f> {
                 continue;
             };
             // The values were counted where they stand; this bounds the number of merges.
-            self.spend(other.len(), from.span)?;
+            self.expand(other.len(), from.span)?;
             for (name, entry) in other {
                 weight += 1;
-                entries.entry(name.clone()).or_insert_with(|| entry.clone());
+                match entries.get_mut(name) {
+                    None => drop(entries.insert(name.clone(), entry.clone())),
+                    // The tag still says what becomes of earlier files; the value is the own one.
+                    Some(own) if entry.value.tag.is_some() && own.value.tag.is_none() => {
+                        let tag = Some(MergeTag::Override);
+                        own.value = Rc::new(Node { tag, ..own.value.as_ref().clone() });
+                    }
+                    Some(_) => {}
+                }
             }
         }
         Ok(weight)
@@ -355,7 +391,7 @@ mod tests {
     fn deep_nesting_is_refused() {
         for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(5000), "? ".repeat(5000)] {
             let (_, findings) = read(&text);
-            assert!(findings.starts_with("error: "), "{findings}");
+            assert!(findings.starts_with("error: nested too deeply"), "{findings}");
         }
         let mixed = format!("{}{}{}", "- ".repeat(90), "[".repeat(90), "]".repeat(90));
         assert!(read(&mixed).1.contains("nested too deeply"));

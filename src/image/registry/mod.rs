@@ -77,6 +77,12 @@ impl Registry {
         Ok(header_digest(&response))
     }
 
+    /// The same for a registry that does not tell: the manifest is fetched.
+    pub async fn top(&self) -> Result<Digest> {
+        let (bytes, _) = self.manifest(&self.name.selector(), self.name.digest()).await?;
+        Ok(Digest::of(&bytes))
+    }
+
     /// Manifest and configuration for this machine. Layers are only named; `blob::fetch` reads them.
     pub async fn resolve(&self) -> Result<Package> {
         let selector = self.name.selector();

@@ -7,6 +7,8 @@ mod json;
 mod plain;
 mod tty;
 
+pub use json::{Message, diagnostics, error};
+
 use super::{Writer, failure};
 use crate::{api, model::Project, plan::Op};
 use board::{Board, News};

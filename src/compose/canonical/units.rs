@@ -85,9 +85,50 @@ fn scaled(number: &str, factor: u128) -> Option<u128> {
     Some(parse(whole)?.checked_mul(factor)? + parse(fraction)? * factor / scale)
 }
 
+/// As Go prints it: `1h0m0s`, `1m30s`, `500ms`.
+pub fn duration_text(duration: Duration) -> String {
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    if seconds == 0 && nanos > 0 {
+        let (value, unit) = match nanos {
+            0..1_000 => (f64::from(nanos), "ns"),
+            1_000..1_000_000 => (f64::from(nanos) / 1e3, "µs"),
+            _ => (f64::from(nanos) / 1e6, "ms"),
+        };
+        return format!("{value}{unit}");
+    }
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let mut out = String::new();
+    if hours > 0 {
+        out += &format!("{hours}h");
+    }
+    if seconds >= 60 {
+        out += &format!("{minutes}m");
+    }
+    let fraction = format!("{nanos:09}");
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{out}{}{point}{fraction}s", seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_go_writes_them() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1_500, "1.5µs"),
+            (1_500_000, "1.5ms"),
+            (500_000_000, "500ms"),
+            (1_500_000_000, "1.5s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (86_400_000_000_000, "24h0m0s"),
+        ] {
+            assert_eq!(duration_text(Duration::from_nanos(nanos)), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_units_of_1024() {

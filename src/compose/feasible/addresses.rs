@@ -6,14 +6,14 @@ use std::{collections::HashMap, net::Ipv4Addr};
 
 pub fn check(checked: &Checked<'_>, findings: &mut Vec<Diagnostic>) {
     let mut taken: HashMap<(&str, Ipv4Addr), &str> = HashMap::new();
-    for (name, draft) in checked.enabled {
-        for (key, attachment) in &draft.service.networks {
+    for (name, service) in &checked.draft.services {
+        for (key, attachment) in &service.networks {
             let Some(address) = attachment.ipv4_address else { continue };
             let path = |service| ["services", service, "networks", key.as_str(), "ipv4_address"];
             let place = checked.root.place(&path(name));
             findings.extend(unusable(checked, key, address).map(|message| Diagnostic::error(message).at(place)));
-            if draft.service.scale > 1 {
-                let message = format!("service \"{name}\" runs {} times, but {address} is one", draft.service.scale);
+            if service.scale > 1 {
+                let message = format!("service \"{name}\" runs {} times, but {address} is one", service.scale);
                 findings.push(Diagnostic::error(message).at(place));
             }
             if let Some(other) = taken.insert((key, address), name) {

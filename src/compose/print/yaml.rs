@@ -1,7 +1,7 @@
 //! Values as YAML text. The writer of the YAML library leaves `yes` and `0440` without quotes, which readers of YAML
 //! 1.1, and those of Go, take for something else than a string.
 
-use serde_yaml::Value;
+use serde_json::{Map, Value};
 use std::fmt::Write;
 
 const INDENT: usize = 2;
@@ -9,8 +9,8 @@ const INDENT: usize = 2;
 pub fn write(value: &Value) -> String {
     let mut out = String::new();
     match value {
-        Value::Mapping(entries) if !entries.is_empty() => mapping(&mut out, entries, 0),
-        Value::Sequence(items) if !items.is_empty() => sequence(&mut out, items, 0),
+        Value::Object(entries) if !entries.is_empty() => mapping(&mut out, entries, 0),
+        Value::Array(items) if !items.is_empty() => sequence(&mut out, items, 0),
         scalar => {
             out.push_str(&inline(scalar));
             out.push('\n');
@@ -19,13 +19,13 @@ pub fn write(value: &Value) -> String {
     out
 }
 
-fn mapping(out: &mut String, entries: &serde_yaml::Mapping, indent: usize) {
+fn mapping(out: &mut String, entries: &Map<String, Value>, indent: usize) {
     for (index, (key, value)) in entries.iter().enumerate() {
         // The first entry of a mapping in a list stands behind its dash.
         if index > 0 || out.is_empty() || out.ends_with('\n') {
             let _ = write!(out, "{:indent$}", "");
         }
-        out.push_str(&inline(key));
+        out.push_str(&string(key));
         out.push(':');
         nested(out, value, indent + INDENT);
     }
@@ -35,7 +35,7 @@ fn sequence(out: &mut String, items: &[Value], indent: usize) {
     for item in items {
         let _ = write!(out, "{:indent$}-", "");
         match item {
-            Value::Mapping(entries) if !entries.is_empty() => {
+            Value::Object(entries) if !entries.is_empty() => {
                 out.push(' ');
                 mapping(out, entries, indent + INDENT);
             }
@@ -47,11 +47,11 @@ fn sequence(out: &mut String, items: &[Value], indent: usize) {
 /// What stands behind a colon or a dash.
 fn nested(out: &mut String, value: &Value, indent: usize) {
     match value {
-        Value::Mapping(entries) if !entries.is_empty() => {
+        Value::Object(entries) if !entries.is_empty() => {
             out.push('\n');
             mapping(out, entries, indent);
         }
-        Value::Sequence(items) if !items.is_empty() => {
+        Value::Array(items) if !items.is_empty() => {
             out.push('\n');
             sequence(out, items, indent);
         }
@@ -66,12 +66,14 @@ fn inline(value: &Value) -> String {
         Value::Null => "null".into(),
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) if is_plain(text) => text.clone(),
-        Value::String(text) => quoted(text),
-        Value::Sequence(_) => "[]".into(),
-        Value::Mapping(_) => "{}".into(),
-        Value::Tagged(tagged) => inline(&tagged.value),
+        Value::String(text) => string(text),
+        Value::Array(_) => "[]".into(),
+        Value::Object(_) => "{}".into(),
     }
+}
+
+fn string(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
 /// Words that some version of YAML takes for a boolean or for nothing.
@@ -161,7 +163,7 @@ mod tests {
             "2024-01-01",
             "a$$b",
         ];
-        let value = Value::Sequence(words.iter().map(|word| Value::String((*word).into())).collect());
+        let value = Value::Array(words.iter().map(|word| Value::String((*word).into())).collect());
         let text = write(&value);
         let back: Vec<String> = serde_yaml::from_str(&text).unwrap();
         assert_eq!(back, words);

@@ -1,0 +1,27 @@
+//! JSON Schemas of what muster writes for programs, made from the types that are written.
+
+use super::{images, ls, progress, ps};
+use crate::{api::Event, cli::verbs::version::Version, compose, plan::Plan};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+/// File name and content of each, that of the Compose file among them.
+pub fn documents() -> Vec<(&'static str, Value)> {
+    vec![
+        ("compose.schema.json", compose::schema::document()),
+        ("events.schema.json", of::<Event>("A line of events.jsonl")),
+        ("images.schema.json", of::<Vec<images::Row>>("muster images --format json")),
+        ("ls.schema.json", of::<Vec<ls::Project>>("muster ls --format json")),
+        ("plan.schema.json", of::<Plan>("muster plan --format json")),
+        ("progress.schema.json", of::<progress::Message<'_>>("A line of muster --progress json")),
+        ("ps.schema.json", of::<ps::Row>("A line of muster ps --format json")),
+        ("version.schema.json", of::<Version>("muster version --format json")),
+    ]
+}
+
+fn of<T: JsonSchema>(title: &str) -> Value {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("title".into(), title.into());
+    compose::schema::tidied(schema.to_value())
+}
