@@ -68,7 +68,7 @@ fn findings_in_the_files_are_lines_with_their_places() {
     insta::assert_snapshot!(said.err, @r#"
     {"warning":true,"message":"`version` is obsolete and has no effect","places":[{"file":"compose.yaml","line":1,"column":1,"end_line":1,"end_column":8}],"help":["remove it"]}
     {"error":true,"message":"unknown attribute `imgae` in `services.web`","places":[{"file":"compose.yaml","line":4,"column":5,"end_line":4,"end_column":10}],"help":["did you mean `image`?"]}
-    {"error":true,"message":"`services.web.ports` must be a list, not the number 80","places":[{"file":"compose.yaml","line":5,"column":12,"end_line":5,"end_column":14}],"help":["an item of a list starts with `- `"]}
+    {"error":true,"message":"`services.web.ports` must be a list, not the number 80","places":[{"file":"compose.yaml","line":5,"column":12,"end_line":5,"end_column":14}],"help":["a list of one is written `[80]`"]}
     "#);
     assert_eq!(lines_fit("progress", &said.err), 3);
 }

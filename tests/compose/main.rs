@@ -4,6 +4,7 @@
 
 mod assemble;
 mod attributes;
+mod errors;
 mod hostile;
 mod mutations;
 mod oracle;

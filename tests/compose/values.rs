@@ -350,12 +350,6 @@ fn bad_numbers() {
       |                 ^^^
 
     error: services.web.scale: must be greater than or equal to 0
-     --> compose.yaml:7:5
-      |
-    7 |     scale: -1
-      |     ^^^^^
-
-    error: `services.web.scale` is -1, which is less than 0
      --> compose.yaml:7:12
       |
     7 |     scale: -1

@@ -103,7 +103,7 @@ fn scale(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
     let count: i64 = scale.or(replicas).and_then(|count| count.parse().ok()).unwrap_or(1);
     if count < 0 {
         let message = format!("services.{}.{}: must be greater than or equal to 0", service.name, path.join("."));
-        findings.push(Diagnostic::error(message).at(service.place(path)));
+        findings.push(Diagnostic::error(message).at(service.at(path).map_or(service.entry.key, |count| count.span)));
     }
     if let Some(container) = service.text(&["container_name"]).filter(|_| count > 1) {
         let message =
