@@ -89,12 +89,7 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("domainname", &["d.example"]),
     (
         "env_file",
-        &[
-            "a.env",
-            "[a.env, ./b.env]",
-            "[{path: b.env, required: false}, a.env]",
-            "[{path: none.env, required: false}]",
-        ],
+        &["a.env", "[a.env, b.env]", "[{path: b.env, required: false}, a.env]", "[{path: none.env, required: false}]"],
     ),
     (
         "environment",
@@ -386,7 +381,8 @@ impl Generated {
             let tag = match file {
                 0 => "",
                 _ if random.one_in(12) => "!reset ",
-                _ if random.one_in(12) => "!override ",
+                // What is no text becomes text in 2.26.1.
+                _ if random.one_in(12) && !matches!(value.as_str(), "null" | "-1") => "!override ",
                 _ => "",
             };
             self.add(file, "services", name, key, &format!("{tag}{value}"));
