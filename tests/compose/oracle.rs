@@ -1,6 +1,6 @@
 //! The loader against docker compose 2.26.1: recorded answers to the cases of `oracle/*.txt`.
 //!
-//! `MUSTER_CASE=words` runs only the cases whose title or file name holds the words, and shows both answers.
+//! `MUSTER_CASE=words` runs only the cases whose title holds the words, or those of one file by its name.
 
 mod call;
 mod case;

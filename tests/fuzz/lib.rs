@@ -29,8 +29,7 @@ pub fn files(input: &[u8]) -> LoadOptions {
             None => texts[current].extend_from_slice(line),
         }
     }
-    let mut options =
-        LoadOptions { cwd: directory.clone(), purpose: Purpose::Show, ..Default::default() };
+    let mut options = LoadOptions { cwd: directory.clone(), purpose: Purpose::Show, ..Default::default() };
     options.environment.insert("WORD".into(), "word".into());
     for (name, text) in FILES.iter().zip(&texts) {
         let path = directory.join(name);

@@ -1,7 +1,7 @@
 //! The short forms: a text as a port, a mount, a device, a duration, a size, a host, a command and so on.
 #![no_main]
 
-use muster::compose::{LoadOptions, MissingFiles};
+use muster::compose::{LoadOptions, Purpose};
 use std::sync::LazyLock;
 
 /// `%` is the text, quoted.
@@ -58,7 +58,7 @@ libfuzzer_sys::fuzz_target!(|input: (u8, &str)| {
     muster::check(&LoadOptions {
         cwd: DIRECTORY.path().to_owned(),
         files: vec!["compose.yaml".into()],
-        missing_files: MissingFiles::Tolerate,
+        purpose: Purpose::Show,
         overlay: Some(format!("services: {{a: {{{value}}}}}\n")),
         ..Default::default()
     });
