@@ -170,6 +170,39 @@ async fn a_tag_that_moves_is_followed_only_when_asked() {
     assert!(error.to_string().contains("has no such image"), "{error}");
 }
 
+#[test]
+fn config_pins_names_to_the_digests_that_the_registry_has() {
+    let made = Arc::new(hello("pinned"));
+    let server = {
+        let made = made.clone();
+        Server::start(move |request| honest(&made, request))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let image = format!("{}/app:1", server.address);
+    let pinned = format!("{image}@{}", digest(&made.manifest));
+    let file = format!(
+        "services: {{a: {{image: '{image}'}}, b: {{image: '{image}', user: u}}, c: {{build: .}}, d: {{image: 'oci:/x'}}}}\n"
+    );
+    fs::write(dir.path().join("compose.yaml"), file).unwrap();
+    let config = |flag: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        let out = command.args(["config", "--format", "json", flag]).current_dir(dir.path()).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()
+    };
+    let resolved = config("--resolve-image-digests");
+    assert_eq!(resolved["services"]["a"]["image"], json!(pinned));
+    assert_eq!(resolved["services"]["b"]["user"], json!("u"));
+    assert_eq!(resolved["services"]["d"]["image"], json!("oci:/x"));
+    // Two services with one name are one question, and the image itself stays where it is.
+    assert_eq!(server.count("/v2/app/manifests/1"), 1);
+    assert!(server.requests().iter().all(|request| !request.path.contains("/blobs/")));
+    let locked = config("--lock-image-digests");
+    assert_eq!(locked["services"]["b"]["image"], json!(pinned));
+    assert_eq!(locked["services"]["b"]["user"], serde_json::Value::Null);
+    assert!(locked["services"].get("c").is_none() && locked.get("networks").is_none());
+}
+
 // ---- a dishonest one ----
 
 fn name_of(server: &Server) -> String {
