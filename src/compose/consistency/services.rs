@@ -2,6 +2,7 @@
 
 use super::{Checked, Service};
 use crate::compose::{
+    canonical::clean,
     diagnostics::Diagnostic,
     tree::{Kind, Node},
 };
@@ -146,7 +147,7 @@ fn targets(service: &Service<'_>, findings: &mut Vec<Diagnostic>) {
     for (section, node) in mounts.chain(tmpfs) {
         let Some(text) = node.scalar() else { continue };
         let target = if section == "tmpfs" { text.split(':').next().unwrap_or(text) } else { text };
-        let key = super::super::decode::clean(std::path::Path::new(target)).display().to_string();
+        let key = clean(target);
         if let Some((other, first)) = seen.get(&key).filter(|(other, _)| *other != section) {
             let message = format!("service \"{}\" mounts on {key} twice: {other} and {section}", service.name);
             findings.push(Diagnostic::error(message).at(node.span).because(first.span, "here as well"));

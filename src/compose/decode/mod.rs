@@ -30,8 +30,8 @@ use shape::{At, Field};
 use super::{
     canonical::units,
     diagnostics::{Diagnostic, Span},
+    source::clean,
 };
-use std::path::{Component, Path, PathBuf};
 
 /// Reads values and collects what is wrong with them. A reader that returns `None` has said why.
 pub struct Decoder<'a> {
@@ -73,21 +73,6 @@ impl<'a> Decoder<'a> {
     fn later_key(&mut self, path: &str, key: Span) {
         self.report(Diagnostic::error(format!("`{path}` is not supported yet")).at(key));
     }
-}
-
-/// Takes away `.` and `..` as text, as Compose does: symbolic links are not followed.
-pub fn clean(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
