@@ -78,7 +78,8 @@ pub fn repeatable_options(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     })
 }
 
-/// A list of `KEY=VALUE` as a mapping; of two items with one key, the last one wins. `alone` makes the value of an item
+/// A list of `KEY=VALUE` as a mapping; of two items with one key, the last one wins. An empty item, which a variable may
+/// have left, is none. `alone` makes the value of an item
 /// without `=`. A list that holds something else than scalars stays a list.
 fn from_list(
     pass: &mut Pass<'_>,
@@ -93,6 +94,13 @@ fn from_list(
     for (index, item) in items.iter().enumerate() {
         let item = scalars::text(pass, item);
         let text = item.string().unwrap_or_default();
+        if text.is_empty() {
+            continue;
+        }
+        if text.starts_with('=') {
+            pass.at_item(index, |pass| pass.error(item.span, "has a value and no name"));
+            continue;
+        }
         let Some(split) = text.find('=') else {
             if let Some(value) = pass.at_item(index, |pass| alone(pass, &item)) {
                 entries.insert(text.to_owned(), entry(value));
@@ -133,12 +141,13 @@ mod tests {
             (r#"environment: ["A=1", B, "C=", "D= x=y ", "A=2"]"#, r#"{"A":"2","B":null,"C":"","D":" x=y "}"#),
             (
                 r#"environment: ["A =1", "=x"]"#,
-                r#"16: `environment` has an environment variable "A " that is declared with a trailing space; 24: `environment` has a variable without a name"#,
+                r#"23: `environment[1]` has a value and no name; 16: `environment` has an environment variable "A " that is declared with a trailing space"#,
             ),
             (
                 r#"environment: {"A ": 1, "A=B": 1}"#,
                 r#"15: `environment` has an environment variable "A " that is declared with a trailing space; 24: `environment` names the variable "A=B", but a name cannot hold `=`"#,
             ),
+            (r#"environment: ["", A]"#, r#"{"A":null}"#),
             ("environment: [A, {B: c}]", r#"["A",{"B":"c"}]"#),
             (
                 "post_start: [{command: a, environment: [A=1, B]}]",

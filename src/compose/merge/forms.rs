@@ -6,13 +6,16 @@ use crate::compose::{
 };
 use std::rc::Rc;
 
-/// `[K=V, K]` as `{K: V, K: null}`.
+/// `[K=V, K]` as `{K: V, K: null}`, without items that are empty.
 pub fn key_values(node: &Rc<Node>) -> Rc<Node> {
     let Kind::Sequence(items) = &node.kind else { return node.clone() };
     let mut entries = Mapping::new();
     for item in items {
         // What is no text is left for the schema to complain of, in the list as it is.
-        let Kind::Scalar { text, .. } = &item.kind else { return node.clone() };
+        let Kind::Scalar { text, plain } = &item.kind else { return node.clone() };
+        if text.is_empty() && !plain {
+            continue;
+        }
         let (name, kind) = match text.split_once('=') {
             Some((name, value)) => (name, Kind::Scalar { text: value.to_owned(), plain: false }),
             None => (text.as_str(), Kind::Scalar { text: String::new(), plain: true }),

@@ -111,6 +111,11 @@ pub const DIFFERENCES: &[Difference] = &[
         alike: None,
     },
     Difference {
+        name: "empty items",
+        reason: "An empty item of `environment`, `labels` and their like is left out; docker compose prints a name without letters, and refuses to read that again.",
+        alike: None,
+    },
+    Difference {
         name: "types of mounts",
         reason: "v5.5 knows which types of mounts there are; 2.26.1 takes any word.",
         alike: None,
@@ -129,7 +134,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "names of variables",
-        reason: "v5.5 refuses a variable with a space before its `=`; muster one without a name as well.",
+        reason: "v5.5 refuses a variable with a space before its `=`; muster a value without a name as well, wherever pairs are listed.",
         alike: None,
     },
     Difference {
