@@ -22,8 +22,14 @@ fn disagreements(case: &Case) -> Vec<String> {
     case.write(&directory);
     let oracle = case.oracle.as_ref().unwrap_or_else(|| panic!("{}: run record", case.title));
     let expected = case.own.as_ref().unwrap_or(oracle);
-    let answer = Call::of(case, &directory).answer();
+    let call = Call::of(case, &directory);
+    let answer = call.answer();
     let mut found = compare::differ(expected, &answer);
+    if let Some(again) = call.again().filter(|_| case.differs.as_deref() != Some("read again")) {
+        let lost =
+            compare::differ(&answer, &again).into_iter().map(|line| format!("when printed and read again: {line}"));
+        found.extend(lost);
+    }
     if let Some(name) = &case.differs {
         if !DIFFERENCES.iter().any(|difference| difference.name == *name) {
             found.push(format!("{name:?} is no known difference"));

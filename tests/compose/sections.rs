@@ -395,11 +395,11 @@ fn bad_environments() {
     8 |     env_file: {path: x}
       |               ^^^^^^^^^
 
-    error: `services.web.environment` has a variable without a name
+    error: `services.web.environment[0]` has a value and no name
      --> compose.yaml:5:9
       |
     5 |       - =x
-      |         ^
+      |         ^^
 
     error: `services.web.environment` has an environment variable "A " that is declared with a trailing space
      --> compose.yaml:6:10

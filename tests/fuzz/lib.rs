@@ -45,7 +45,8 @@ pub fn files(input: &[u8]) -> LoadOptions {
     options
 }
 
-/// Loads twice: both times the same. What it prints loads again as the same. All that is found can be shown.
+/// Loads twice: both times the same. What it prints loads again as the same, but for what `lost` says. All that is found
+/// can be shown.
 pub fn check(options: &LoadOptions) {
     let first = printed(options);
     assert_eq!(first, printed(options), "the second run says something else");
@@ -55,9 +56,18 @@ pub fn check(options: &LoadOptions) {
     again.overlay = None;
     fs::write(options.cwd.join("printed.yaml"), &text).expect("room for the files");
     match printed(&again) {
-        Ok(second) => assert_eq!(second, text, "what is printed means something else"),
+        Ok(second) => assert!(second == text || lost(&text), "what is printed means something else: {text}\n{second}"),
+        // An optional dependency that is off, and hosts that are listed twice.
+        Err(findings) if findings.contains("depends on undefined service") || findings.contains("` repeats `") => {}
         Err(findings) => panic!("what is printed is refused: {findings}\n{text}"),
     }
+}
+
+/// What is printed as docker compose prints it, although it reads otherwise: names with a dollar, which is doubled, and a
+/// build of nothing.
+fn lost(printed: &str) -> bool {
+    let doubled = |line: &str| line.split(": ").next().is_some_and(|name| name.contains("$$"));
+    printed.contains("build:\n      dockerfile") || printed.lines().any(doubled)
 }
 
 fn printed(options: &LoadOptions) -> Result<String, String> {

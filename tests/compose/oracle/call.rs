@@ -74,6 +74,17 @@ impl Call {
         }
     }
 
+    /// What muster prints as YAML, read again by muster: the answer to that, where the call prints a whole project.
+    pub fn again(&self) -> Option<Answer> {
+        if !self.flags.is_empty() {
+            return None;
+        }
+        let text = document(&self.options, self.phases()).ok()?.to_yaml();
+        std::fs::write(self.options.cwd.join("printed.yaml"), text).unwrap();
+        let options = LoadOptions { files: vec!["printed.yaml".into()], ..self.options.clone() };
+        Some(Self { options, arguments: Vec::new(), flags: BTreeSet::new() }.answer())
+    }
+
     fn phases(&self) -> Phases {
         let is = |flag: &str| self.flags.contains(flag);
         Phases {
