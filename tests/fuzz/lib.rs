@@ -63,11 +63,12 @@ pub fn check(options: &LoadOptions) {
     }
 }
 
-/// What is printed as docker compose prints it, although it reads otherwise: names with a dollar, which is doubled, and a
-/// build of nothing.
+/// What is printed as docker compose prints it, although it reads otherwise: names with a dollar, which is doubled, a
+/// build of nothing, and addresses that are none.
 fn lost(printed: &str) -> bool {
     let doubled = |line: &str| line.split(": ").next().is_some_and(|name| name.contains("$$"));
-    printed.contains("build:\n      dockerfile") || printed.lines().any(doubled)
+    let addresses = printed.contains("extra_hosts:") && printed.contains([',', '[']);
+    addresses || printed.contains("build:\n      dockerfile") || printed.lines().any(doubled)
 }
 
 fn printed(options: &LoadOptions) -> Result<String, String> {

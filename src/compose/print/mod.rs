@@ -81,8 +81,10 @@ impl Printer {
             _ if node.is_null() && path.len() == 2 && self.tree == Tree::Resolved && RESOURCES.contains(&path[0]) => {
                 Value::Object(Map::new())
             }
-            Kind::Mapping(entries) if self.tree == Tree::Resolved && path.ends_with(&["build", "ssh"]) => {
-                agents(entries)
+            Kind::Mapping(entries)
+                if self.tree == Tree::Resolved && matches!(path[..], ["services", _, "build", "ssh"]) =>
+            {
+                self.agents(entries)
             }
             Kind::Mapping(entries) => Value::Object(self.mapping(entries, shape, path)),
             Kind::Sequence(items) => {
@@ -137,15 +139,15 @@ impl Printer {
     fn escaped(&self, text: &str) -> String {
         if self.tree == Tree::Resolved && text.contains('$') { text.replace('$', "$$") } else { text.to_owned() }
     }
-}
 
-/// `build.ssh`, which is printed as it is mostly written: `default`, `key=/path`.
-fn agents(entries: &Entries) -> Value {
-    let agent = |(id, entry): (&String, &super::tree::Entry)| match entry.value.scalar() {
-        Some(path) => Value::String(format!("{id}={path}")),
-        None => Value::String(id.clone()),
-    };
-    Value::Array(entries.iter().map(agent).collect())
+    /// `build.ssh`, which is printed as it is mostly written: `default`, `key=/path`.
+    fn agents(&self, entries: &Entries) -> Value {
+        let agent = |(id, entry): (&String, &super::tree::Entry)| match entry.value.scalar() {
+            Some(path) => Value::String(self.escaped(&format!("{id}={path}"))),
+            None => Value::String(self.escaped(id)),
+        };
+        Value::Array(entries.iter().map(agent).collect())
+    }
 }
 
 /// Attributes as the specification has them, then everything else by name.
