@@ -66,9 +66,25 @@ pub fn check(options: &LoadOptions) {
 /// What is printed as docker compose prints it, although it reads otherwise: names with a dollar, which is doubled, a
 /// build of nothing, and addresses that are none.
 fn lost(printed: &str) -> bool {
-    let doubled = |line: &str| line.split(": ").next().is_some_and(|name| name.contains("$$"));
-    let addresses = printed.contains("extra_hosts:") && printed.contains([',', '[']);
-    addresses || printed.contains("build:\n      dockerfile") || printed.lines().any(doubled)
+    serde_yaml::from_str(printed).is_ok_and(|value| is_odd("", &value))
+}
+
+fn is_odd(name: &str, value: &serde_yaml::Value) -> bool {
+    match value {
+        serde_yaml::Value::Mapping(entries) => {
+            let nothing = name == "build" && !entries.contains_key("context");
+            let odd = |(key, value): (&serde_yaml::Value, &serde_yaml::Value)| {
+                let key = key.as_str().unwrap_or_default();
+                key.contains("$$") || is_odd(key, value)
+            };
+            nothing || entries.iter().any(odd)
+        }
+        serde_yaml::Value::Sequence(items) if name == "extra_hosts" => {
+            items.iter().filter_map(serde_yaml::Value::as_str).any(|host| host.contains([',', '[']))
+        }
+        serde_yaml::Value::Sequence(items) => items.iter().any(|item| is_odd(name, item)),
+        _ => false,
+    }
 }
 
 fn printed(options: &LoadOptions) -> Result<String, String> {

@@ -94,14 +94,15 @@ fn from_list(
     for (index, item) in items.iter().enumerate() {
         let item = scalars::text(pass, item);
         let text = item.string().unwrap_or_default();
-        if text.is_empty() {
+        let split = text.find('=');
+        // As the schema has it for names of mappings: line ends alone are no name.
+        if text[..split.unwrap_or(text.len())].trim_matches('\n').is_empty() {
+            if split.is_some() {
+                pass.at_item(index, |pass| pass.error(item.span, "has a value and no name"));
+            }
             continue;
         }
-        if text.starts_with('=') {
-            pass.at_item(index, |pass| pass.error(item.span, "has a value and no name"));
-            continue;
-        }
-        let Some(split) = text.find('=') else {
+        let Some(split) = split else {
             if let Some(value) = pass.at_item(index, |pass| alone(pass, &item)) {
                 entries.insert(text.to_owned(), entry(value));
             }
