@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+pub mod build;
 pub mod cli;
 pub mod compose;
 pub mod dns;

@@ -65,6 +65,11 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model"],
         crates: &["libc", "nix", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
+    Layer {
+        folder: "build",
+        layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
+        crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "tokio", "tracing"],
+    },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {
         folder: "network",

@@ -1,0 +1,8 @@
+//! Images from Dockerfiles: the language, the graph of steps, and the engine that carries it out.
+//!
+//! ```text
+//! dockerfile   text -> instructions, each with its place                    (pure)
+//! op           what a build carries out, as plain data                      (pure)
+//! frontend     instructions + options + configurations of bases -> op::Plan (pure)
+//! engine       op::Plan -> layers, cache, an image in the store
+//! ```
