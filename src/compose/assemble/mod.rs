@@ -237,11 +237,3 @@ impl Assembler<'_> {
         self.sources.base(span.source).unwrap_or(&self.project_dir).to_owned()
     }
 }
-
-/// A scalar that says something.
-fn text_of(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Scalar { text, .. } if !node.is_null() => Some(text),
-        _ => None,
-    }
-}
