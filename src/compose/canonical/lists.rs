@@ -19,6 +19,17 @@ pub fn texts(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     Rc::new(node.with(Kind::Sequence(items)))
 }
 
+/// Empty items say nothing: a variable that is not set, most often.
+pub fn without_empty(_: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
+    match &node.kind {
+        Kind::Sequence(items) if items.iter().any(|item| item.scalar() == Some("")) => {
+            let items = items.iter().filter(|item| item.scalar() != Some("")).cloned().collect();
+            Rc::new(node.with(Kind::Sequence(items)))
+        }
+        _ => node.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::compose::canonical::testing::check;
@@ -28,6 +39,8 @@ mod tests {
         check(&[
             ("dns: 1.1.1.1", r#"["1.1.1.1"]"#),
             ("dns: [1.1.1.1, 8.8.8.8, 1.1.1.1]", r#"["1.1.1.1","8.8.8.8"]"#),
+            (r#"dns: ["", 1.1.1.1]"#, r#"["1.1.1.1"]"#),
+            (r#"dns: """#, "[]"),
             ("dns_search: a.b", r#"["a.b"]"#),
             ("dns_opt: [a, b, a]", r#"["a","b"]"#),
             (r#"tmpfs: "/run:size=64m""#, r#"["/run:size=64m"]"#),

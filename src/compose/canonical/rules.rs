@@ -84,6 +84,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("services.*.networks.*.priority", Value(scalars::integer)),
     ("services.*.networks.*.gw_priority", Value(scalars::integer)),
     ("services.*.dns", Form(lists::one_or_more)),
+    ("services.*.dns", Value(lists::without_empty)),
     ("services.*.dns_search", Value(lists::one_or_more)),
     ("services.*.extra_hosts", Value(hosts::list)),
     // Services: files
