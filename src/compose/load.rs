@@ -81,7 +81,8 @@ impl<'a> Run<'a> {
         }
         profiles::drop_absent_dependencies(&mut resolved.root, &resolved.selection.disabled);
         let mut found = Vec::new();
-        let draft = decode::decode(&resolved.root, &mut found);
+        let mut draft = decode::decode(&resolved.root, &mut found);
+        name_images(&mut draft.services, &resolved.name);
         // What the engine cannot do is an error only for those who want it done.
         if self.options.purpose == Purpose::Run {
             let checked = feasible::Checked { root: &resolved.root, draft: &draft, wanted: &resolved.wanted };
@@ -305,7 +306,23 @@ fn disabled(resolved: &Resolved) -> IndexMap<String, crate::model::Service> {
     }
     let mut root = resolved.all.clone();
     profiles::keep_services(&mut root, &resolved.selection.disabled);
-    decode::decode(&root, &mut Vec::new()).services
+    let mut services = decode::decode(&root, &mut Vec::new()).services;
+    name_images(&mut services, &resolved.name);
+    services
+}
+
+/// What is built is named after its service, where it has no name of its own.
+fn name_images(services: &mut IndexMap<String, crate::model::Service>, project: &str) {
+    for (name, service) in services.iter_mut().filter(|(_, service)| service.image.is_empty()) {
+        if service.build.is_some() {
+            service.image = built_image(project, name);
+        }
+    }
+}
+
+/// The name of an image that only its service names.
+pub fn built_image(project: &str, service: &str) -> String {
+    format!("{project}-{service}")
 }
 
 /// A file of the first version has its services at the top level.

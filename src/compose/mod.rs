@@ -134,7 +134,7 @@ impl Document {
     pub fn images(&self) -> Vec<(&str, String)> {
         let image = |name| self.image(name).map(str::to_owned);
         self.names("services")
-            .map(|name| (name, image(name).unwrap_or_else(|| format!("{}-{name}", self.name))))
+            .map(|name| (name, image(name).unwrap_or_else(|| load::built_image(&self.name, name))))
             .collect()
     }
 }

@@ -58,9 +58,9 @@ pub async fn ensure(
         (_, None) => return import(store, reference, report).await,
     };
     match (policy, here) {
-        (PullPolicy::Missing | PullPolicy::Never, Some(image)) => Ok(image),
+        (PullPolicy::Missing | PullPolicy::Never | PullPolicy::Build, Some(image)) => Ok(image),
         (PullPolicy::Never, None) => Err(ImageError::NotLocal { image: reference.familiar() }),
-        (PullPolicy::Missing, None) => {
+        (PullPolicy::Missing | PullPolicy::Build, None) => {
             let _turn = turn(store, reference).await?;
             // Whoever was before us may have brought it.
             match store.find(reference)? {

@@ -2,6 +2,7 @@
 //!
 //! Plain data. Nothing here reads a file, the environment or the clock, and nothing here knows the kernel.
 
+pub mod build;
 pub mod health;
 pub mod ids;
 pub mod intent;
@@ -14,6 +15,7 @@ pub mod restart;
 pub mod service;
 pub mod signal;
 
+pub use build::{Build, Dockerfile};
 pub use health::{HealthTest, Healthcheck};
 pub use ids::{ContainerId, ImageId, NetworkId};
 pub use mount::{FileMount, Mount, MountKind, Tmpfs};

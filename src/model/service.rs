@@ -1,8 +1,8 @@
 //! A service: one kind of container, `scale` times.
 
 use super::{
-    Attachment, FileMount, Healthcheck, Logging, Mount, NetworkMode, PublishedPort, Resources, RestartPolicy, Tmpfs,
-    Ulimit,
+    Attachment, Build, FileMount, Healthcheck, Logging, Mount, NetworkMode, PublishedPort, Resources, RestartPolicy,
+    Tmpfs, Ulimit,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,11 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 pub struct Service {
     pub name: String,
     /// As written, with variables resolved: `postgres:16`, `oci:dir`, `rootfs:/`. Paths of transports are absolute.
+    /// A service that is built and names no image has `<project>-<service>`.
     pub image: String,
     pub pull_policy: PullPolicy,
+    /// How the image is made, where it is not only pulled.
+    pub build: Option<Build>,
     /// `Some([])` clears what the image says.
     pub command: Option<Vec<String>>,
     /// `Some` also drops the command of the image.
@@ -108,4 +111,6 @@ pub enum PullPolicy {
     Never,
     #[default]
     Missing,
+    /// Made anew from its Dockerfile, each time; as `Missing` where there is none.
+    Build,
 }

@@ -15,6 +15,8 @@ pub enum PlanError {
     ExternalVolumeMissing { name: String },
     #[error("service {service:?}: image {image} is not there, and the pull policy is never; load or pull it first")]
     ImageMissing { service: String, image: String },
+    #[error("service {service:?}: image {image} is not built yet; run `muster build {service}`")]
+    NotBuilt { service: String, image: String },
     #[error("service {service:?} depends on {dependency:?} being healthy, but that has no healthcheck configured")]
     NoHealthcheck { service: String, dependency: String },
     #[error("network {name} has to be made anew ({why}), but {user} is attached to it; remove that first")]

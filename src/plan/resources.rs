@@ -91,11 +91,20 @@ impl<'a> Needs<'a> {
             return Ok(());
         }
         let there = scene.observed.images.get(&service.image).and_then(Option::as_ref);
+        // What has a Dockerfile was built before the plan was asked for, where it was to be.
+        let policy = match policy {
+            PullPolicy::Missing | PullPolicy::Build if service.build.is_some() => PullPolicy::Never,
+            policy => policy,
+        };
         let cause = match (policy, there) {
             (PullPolicy::Never, None) => {
-                return Err(PlanError::ImageMissing { service: service.name.clone(), image: service.image.clone() });
+                let (service, image, is_built) = (service.name.clone(), service.image.clone(), service.build.is_some());
+                return Err(match is_built {
+                    true => PlanError::NotBuilt { service, image },
+                    false => PlanError::ImageMissing { service, image },
+                });
             }
-            (PullPolicy::Missing, None) => Cause::new("not there yet"),
+            (PullPolicy::Missing | PullPolicy::Build, None) => Cause::new("not there yet"),
             (PullPolicy::Always, there) if there.is_none_or(|image| !image.fresh) => {
                 Cause::new("the pull policy is always")
             }

@@ -39,12 +39,6 @@ fn attributes_that_are_not_done_yet() {
     6 |     links: ['web:alias']
       |             ^^^^^^^^^^^ web needs web
 
-    error: `services.web.build` is not supported yet
-     --> compose.yaml:4:5
-      |
-    4 |     build: .
-      |     ^^^^^
-
     error: `services.web.devices` is not supported yet
      --> compose.yaml:5:5
       |

@@ -3,6 +3,7 @@
 //! What the file may say is known by now, and how it is written; here it becomes what the engine is asked for. An
 //! attribute is read, or it is refused by name, or a warning says that it has no effect; none is read and ignored.
 
+mod build;
 mod command;
 mod dependencies;
 mod deploy;
@@ -96,6 +97,7 @@ mod tests {
         check("the top level", root::FIELDS, Some(shape()), &[]);
         // An extended service is one tree with what it extends.
         check("services", service::FIELDS, top("services"), &["extends"]);
+        check("build", build::FIELDS, service("build"), &[]);
         check("deploy", deploy::FIELDS, service("deploy"), &[]);
         check("healthcheck", health::FIELDS, service("healthcheck"), &[]);
         check("logging", logging::FIELDS, service("logging"), &[]);

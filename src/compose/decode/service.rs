@@ -73,14 +73,14 @@ const HOST_ARCHITECTURE: &[&str] = if cfg!(target_arch = "x86_64") {
     &[]
 };
 
-const WINDOWS: &str = "it is for Windows containers";
+pub const WINDOWS: &str = "it is for Windows containers";
 const CLOUD: &str = "there is no model runner here";
 
 pub const FIELDS: &[Field<ServiceDraft>] = &[
     Later("annotations"),
     set!("attach", attach, |d, at| d.boolean(at)),
     Later("blkio_config"),
-    Later("build"),
+    Read("build", |d, at, s| s.service.build = d.build(at)),
     set!("cap_add", cap_add, |d, at| Some(d.capabilities(at))),
     set!("cap_drop", cap_drop, |d, at| Some(d.capabilities(at))),
     Later("cgroup"),
@@ -225,7 +225,7 @@ impl Decoder<'_> {
     }
 
     /// Images of other processors need an emulator.
-    fn platform(&mut self, at: &At<'_>) {
+    pub fn platform(&mut self, at: &At<'_>) {
         let Some(text) = self.text(at).filter(|text| !text.is_empty()) else { return };
         let mut parts = text.split('/');
         let (os, arch) = (parts.next().unwrap_or_default(), parts.next());
@@ -246,7 +246,8 @@ impl Decoder<'_> {
             "always" => Some(PullPolicy::Always),
             "never" => Some(PullPolicy::Never),
             "missing" | "if_not_present" => Some(PullPolicy::Missing),
-            "build" | "refresh" | "daily" | "weekly" => {
+            "build" => Some(PullPolicy::Build),
+            "refresh" | "daily" | "weekly" => {
                 self.later(at, format!("\"{policy}\""));
                 None
             }
@@ -255,7 +256,7 @@ impl Decoder<'_> {
                 None
             }
             _ => {
-                self.error(at, format!("must be `always`, `never` or `missing`, not \"{policy}\""));
+                self.error(at, format!("must be `always`, `never`, `missing` or `build`, not \"{policy}\""));
                 None
             }
         }
