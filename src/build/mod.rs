@@ -8,3 +8,4 @@
 //! ```
 
 pub mod dockerfile;
+pub mod op;
