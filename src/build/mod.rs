@@ -8,4 +8,5 @@
 //! ```
 
 pub mod dockerfile;
+pub mod frontend;
 pub mod op;
