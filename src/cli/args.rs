@@ -62,6 +62,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Up(Box<up::Args>),
+    Build(build::Args),
     Create(create::Args),
     Down(down::Args),
     Plan(Box<plan::Args>),

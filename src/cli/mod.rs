@@ -6,6 +6,7 @@
 mod apply;
 mod args;
 mod attached;
+mod build;
 mod client;
 mod containers;
 mod context;
@@ -63,6 +64,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
     use verbs::*;
     match command {
         Command::Up(args) => up::run(*args, cx),
+        Command::Build(args) => verbs::build::run(args, cx),
         Command::Create(args) => create::run(args, cx),
         Command::Down(args) => down::run(args, cx),
         Command::Plan(args) => plan::run(*args, cx),

@@ -139,6 +139,8 @@ impl Document {
     }
 }
 
+pub use load::built_image;
+
 /// A variable that a Compose file mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {

@@ -91,11 +91,8 @@ impl<'a> Needs<'a> {
             return Ok(());
         }
         let there = scene.observed.images.get(&service.image).and_then(Option::as_ref);
-        // What has a Dockerfile was built before the plan was asked for, where it was to be.
-        let policy = match policy {
-            PullPolicy::Missing | PullPolicy::Build if service.build.is_some() => PullPolicy::Never,
-            policy => policy,
-        };
+        // What has a Dockerfile was pulled or built before the plan was asked for, where it was to be.
+        let policy = if service.build.is_some() { PullPolicy::Never } else { policy };
         let cause = match (policy, there) {
             (PullPolicy::Never, None) => {
                 let (service, image, is_built) = (service.name.clone(), service.image.clone(), service.build.is_some());

@@ -2,7 +2,11 @@
 
 use crate::{
     api::{Apply, WaitFor},
-    cli::{context::Context, exit::Error},
+    cli::{
+        build::{self, When},
+        context::Context,
+        exit::Error,
+    },
     compose::{Loaded, Purpose},
     model::{
         Project, PullPolicy,
@@ -98,15 +102,25 @@ fn scale(text: &str) -> Result<(String, u32), String> {
 impl Creation {
     /// Reads the files and makes of them what these flags ask for.
     pub fn load(&self, cx: &mut Context) -> Result<Loaded, Error> {
-        if self.build {
-            return Err(Error::Refused {
-                message: "--build: muster cannot build images yet".into(),
-                hint: Some("build the image with another tool and `muster load` its archive".into()),
-            });
-        }
         let mut loaded = cx.load(&self.services, Purpose::Run)?;
         apply_scale(&mut loaded.project, &self.scale)?;
         Ok(loaded)
+    }
+
+    /// Brings the images here that are built: what the plan would not do.
+    pub fn build_images(&self, cx: &mut Context, loaded: &Loaded, with_dependencies: bool) -> Result<(), Error> {
+        let selection = build::Selection {
+            named: &self.services,
+            with_dependencies,
+            pull: self.pull.and_then(Pull::policy),
+            when: match (self.build, self.no_build) {
+                (true, _) => When::Always,
+                (_, true) => When::Never,
+                _ => When::Missing,
+            },
+        };
+        let mode = cx.progress_mode(&loaded.environment);
+        build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)
     }
 
     fn up(&self, cx: &Context, loaded: &Loaded) -> Result<Up, Error> {

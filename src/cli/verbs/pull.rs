@@ -7,8 +7,8 @@ use crate::{
         fetch::{self, Wanted},
         output::progress::Mode,
     },
-    compose::Purpose,
-    model::{Project, PullPolicy},
+    compose::{self, Purpose},
+    model::{Project, PullPolicy, Service},
 };
 use indexmap::IndexMap;
 
@@ -21,7 +21,7 @@ pub struct Args {
     /// Also pull services declared as dependencies
     #[arg(long)]
     include_deps: bool,
-    /// Ignore images that can be built; none can yet
+    /// Ignore images that can be built
     #[arg(long)]
     ignore_buildable: bool,
     /// Pull what it can and ignores images with pull failures
@@ -53,6 +53,11 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     }
 }
 
+/// The name of its image is made up: no registry has it.
+fn is_only_built(service: &Service, project: &str) -> bool {
+    service.image == compose::built_image(project, &service.name)
+}
+
 /// Each image once; a service that never pulls has none.
 fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
     let mut open: Vec<&str> = match args.services.is_empty() {
@@ -68,7 +73,9 @@ fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
         if args.include_deps {
             open.extend(service.depends_on.keys().map(String::as_str));
         }
-        if service.pull_policy == PullPolicy::Never {
+        if service.pull_policy == PullPolicy::Never
+            || service.build.is_some() && (args.ignore_buildable || is_only_built(service, &project.name))
+        {
             continue;
         }
         let policy = if args.policy == Some(Policy::Missing) { PullPolicy::Missing } else { PullPolicy::Always };

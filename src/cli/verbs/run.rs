@@ -11,6 +11,7 @@ use crate::{
     api,
     cli::{
         apply::{self, Door, Order, tell},
+        build::{self, When},
         client::{ClientError, Lines},
         context::Context,
         exit::{Code, Error, Outcome},
@@ -112,14 +113,18 @@ pub struct Args {
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
-    if args.build {
-        return Err(Error::refused("--build: muster cannot build images yet"));
-    }
     let overlay = overlay(&args, cx)?;
     let mut loaded = cx.load_with(std::slice::from_ref(&args.service), Purpose::Run, Some(overlay))?;
     let wish = wish(&args);
     adjust(&args, &mut loaded, wish);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
+    let selection = build::Selection {
+        named: std::slice::from_ref(&args.service),
+        with_dependencies: !args.no_deps,
+        pull: args.pull.and_then(Pull::policy),
+        when: if args.build { When::Always } else { When::Missing },
+    };
+    build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
     let project = loaded.project.name.clone();
     let intent = Intent::Run(intent::Run {
         service: args.service.clone(),

@@ -66,6 +66,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     }
     check_services(&project, args.exit_code_from.as_slice())?;
     let intent = Intent::Up(args.flags.up(cx, &loaded)?);
+    args.flags.creation.build_images(cx, &loaded, !args.flags.no_deps)?;
     let wait = args.wait.then_some(WaitFor { timeout_seconds: args.wait_timeout });
     let apply = converge::request(cx, loaded, intent, wait)?;
     let order = Order { project: project.name.clone(), apply, mode, quiet_pull: args.flags.creation.quiet_pull };

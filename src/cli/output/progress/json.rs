@@ -91,6 +91,15 @@ pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
     }
 }
 
+/// A step of a build.
+pub fn step(id: &str, status: &'static str, text: &str, details: Option<&str>, err: &mut Writer) -> io::Result<()> {
+    write(&Message::Step(Step { id, status, text, details, current: None, total: None, percent: None }), err)
+}
+
+pub fn warning(message: &str, err: &mut Writer) -> io::Result<()> {
+    write(&Message::Said(Said { warning: true, message, ..Said::default() }), err)
+}
+
 pub fn error(message: &str, err: &mut Writer) -> io::Result<()> {
     write(&Message::Said(Said { error: true, message, ..Said::default() }), err)
 }

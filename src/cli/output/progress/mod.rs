@@ -3,6 +3,8 @@
 //! `board` holds what is known; a view shows it. Times are arguments, so that the tests need no clock.
 
 mod board;
+pub mod build;
+mod canvas;
 mod json;
 mod plain;
 mod tty;

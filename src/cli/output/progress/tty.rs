@@ -1,21 +1,19 @@
 //! Lines redrawn in place, as many as the terminal has room for.
 
-use super::board::{Board, Line, State};
+use super::{
+    board::{Board, Line, State},
+    canvas::{self, Canvas},
+};
 use crate::cli::output::{Writer, duration, table};
 use std::{
     fmt::Write as _,
-    io::{self, Write},
+    io,
     time::{Duration, Instant},
 };
 
-/// Frames of the mark in front of a line that goes on; ten a second.
-const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-
 #[derive(Debug, Default)]
 pub struct Screen {
-    /// Lines that stand on the terminal and are ours to overwrite.
-    drawn: usize,
-    first: Option<Instant>,
+    canvas: Canvas,
 }
 
 impl Screen {
@@ -24,38 +22,25 @@ impl Screen {
         if board.lines.is_empty() {
             return Ok(());
         }
-        let (rows, columns) = size();
-        let first = *self.first.get_or_insert(now);
-        let frame = (now.duration_since(first).as_millis() / 100) as usize % SPINNER.len();
+        let (rows, columns) = canvas::size();
+        let spinner = self.canvas.spinner(now);
         let lines = chosen(board, rows.saturating_sub(2).max(1));
         let width = lines.iter().map(|line| line.title.chars().count()).max().unwrap_or(0);
-        let mut text = self.rewind();
         let done = board.lines.iter().filter(|line| line.state != State::Working).count();
-        let _ = writeln!(text, "[+] Running {done}/{}", board.lines.len());
-        for line in &lines {
-            let _ = writeln!(text, "{}", draw_line(line, width, columns, frame, now, err));
-        }
-        self.drawn = lines.len() + 1;
-        err.write_all(text.as_bytes())?;
-        err.flush()
+        let mut text = vec![format!("[+] Running {done}/{}", board.lines.len())];
+        text.extend(lines.iter().map(|line| draw_line(line, width, columns, spinner, now, err)));
+        self.canvas.draw(&text, err)
     }
 
     /// Takes back what was drawn, so that an ordinary line can be written.
     pub fn clear(&mut self, err: &mut Writer) -> io::Result<()> {
-        let text = self.rewind();
-        self.drawn = 0;
-        err.write_all(text.as_bytes())
-    }
-
-    /// Cursor to the first drawn line, and everything below away (ECMA-48 CUU and ED).
-    fn rewind(&self) -> String {
-        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\r\x1b[J", self.drawn) }
+        self.canvas.clear(err)
     }
 }
 
-fn draw_line(line: &Line, width: usize, columns: usize, frame: usize, now: Instant, err: &Writer) -> String {
+fn draw_line(line: &Line, width: usize, columns: usize, spinner: &str, now: Instant, err: &Writer) -> String {
     let (sgr, mark) = match line.state {
-        State::Working => ("33", SPINNER[frame]),
+        State::Working => ("33", spinner),
         State::Done(_) => ("32", "✔"),
         State::Failed => ("31", "✘"),
         State::Skipped => ("33", "!"),
@@ -102,12 +87,4 @@ fn chosen(board: &Board, room: usize) -> Vec<&Line> {
     order.truncate(room);
     order.sort_unstable();
     order.into_iter().map(|index| lines[index]).collect()
-}
-
-/// Rows and columns of the terminal at standard error.
-fn size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(rustix::stdio::stderr()) {
-        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row.into(), size.ws_col.into()),
-        _ => (24, 80),
-    }
 }

@@ -1,0 +1,246 @@
+//! Builds the images of services: what has to be built, in which order, shown while it goes on.
+//!
+//! ```text
+//! request    build: of a service -> what the builder takes
+//! one        one image: bases here, plan made, plan carried out
+//! ```
+//! Services whose images others are built from come first; all others are built at the same time.
+
+mod one;
+mod request;
+
+pub use request::Overrides;
+
+use super::{
+    apply::{self, interrupted},
+    context::Context,
+    exit::Error,
+    fetch::{self, Wanted},
+    output::progress::{Mode, build::View},
+};
+use crate::{
+    build::{Event, op::StepId},
+    image::{Credentials, Image, Reference, Store},
+    model::{Project, PullPolicy},
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use one::{News, Site};
+use request::Request;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+/// Of the redrawn clocks.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// When images are built that are here already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// `--build`
+    Always,
+    /// Those that are not here, and those whose pull policy is `build`.
+    Missing,
+    /// `--no-build`
+    Never,
+}
+
+/// Whose images are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// All services where there is none.
+    pub named: &'a [String],
+    pub with_dependencies: bool,
+    /// `--pull`
+    pub pull: Option<PullPolicy>,
+    pub when: When,
+}
+
+/// Sees to it that the images of the selected services are here, as far as they are built. What is only pulled is the
+/// plan's.
+pub fn prepare(
+    cx: &mut Context,
+    project: &Project,
+    environment: &BTreeMap<String, String>,
+    selection: &Selection<'_>,
+    mode: Mode,
+) -> Result<(), Error> {
+    if project.services.values().all(|service| service.build.is_none()) {
+        return Ok(());
+    }
+    let store = Store::open(&cx.layout)?;
+    let mut wanted = Vec::new();
+    for name in closure(project, selection.named, selection.with_dependencies) {
+        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let policy = selection.pull.unwrap_or(service.pull_policy);
+        if policy == PullPolicy::Always && selection.when != When::Always {
+            // What cannot be pulled can still be built.
+            let image = Wanted { name: service.image.clone(), policy };
+            fetch::pull(cx, &[image], mode, None)?;
+        }
+        let build = match selection.when {
+            When::Never => false,
+            When::Always => true,
+            When::Missing if service.scale == 0 => false,
+            When::Missing => policy == PullPolicy::Build || !is_here(&store, &service.image)?,
+        };
+        if build {
+            wanted.push(name);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    services(cx, project, environment, &wanted, &Overrides::default(), mode).map(drop)
+}
+
+fn is_here(store: &Store, image: &str) -> Result<bool, Error> {
+    let reference = Reference::parse(image).map_err(crate::image::ImageError::from)?;
+    Ok(store.find(&reference)?.is_some())
+}
+
+/// `named` and, if asked for, all that they depend on; every service where none is named. In the order of the model.
+pub fn closure(project: &Project, named: &[String], with_dependencies: bool) -> Vec<String> {
+    let mut open: Vec<&str> = named.iter().map(String::as_str).collect();
+    let mut found = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if let Some(service) = project.services.get(name).filter(|_| found.insert(name)) {
+            open.extend(with_dependencies.then(|| service.depends_on.keys().map(String::as_str)).into_iter().flatten());
+        }
+    }
+    let chosen = |name: &&String| named.is_empty() || found.contains(name.as_str());
+    project.services.keys().filter(chosen).cloned().collect()
+}
+
+/// Builds the images of the services that have a `build`, and of those that their contexts name.
+pub fn services(
+    cx: &mut Context,
+    project: &Project,
+    environment: &BTreeMap<String, String>,
+    names: &[String],
+    overrides: &Overrides,
+    mode: Mode,
+) -> Result<Vec<(String, Image)>, Error> {
+    let requests = requests(project, names, overrides, environment)?;
+    let site = Site {
+        store: Store::open(&cx.layout)?,
+        layout: cx.layout.clone(),
+        credentials: Credentials::from_docker_config(
+            cx.env.docker_config().map(|dir| dir.join("config.json")).as_deref(),
+        ),
+    };
+    apply::runtime()?.block_on(async {
+        tokio::select! {
+            result = all(cx, &site, requests, mode) => result,
+            interrupted = interrupted() => interrupted.and(Err(Error::Interrupted)),
+        }
+    })
+}
+
+/// With what they need, which is before them.
+fn requests(
+    project: &Project,
+    names: &[String],
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+) -> Result<Vec<Request>, Error> {
+    let mut requests: Vec<Request> = Vec::new();
+    let mut open: Vec<String> = names.to_vec();
+    while let Some(name) = open.pop() {
+        if requests.iter().any(|request| request.service == name) {
+            continue;
+        }
+        let Some(service) = project.services.get(&name) else { continue };
+        let Some(build) = &service.build else { continue };
+        let request = request::request(project, service, build, overrides, environment)?;
+        open.extend(request.needs.iter().cloned());
+        requests.push(request);
+    }
+    Ok(requests)
+}
+
+/// Builds everything; a build begins when what it needs is there.
+async fn all(cx: &mut Context, site: &Site, requests: Vec<Request>, mode: Mode) -> Result<Vec<(String, Image)>, Error> {
+    let (sender, mut news) = unbounded_channel();
+    let mut view = View::new(mode);
+    let mut waiting: Vec<(usize, Request)> = requests.into_iter().enumerate().collect();
+    let mut running = FuturesUnordered::new();
+    let mut built: Vec<(String, Image)> = Vec::new();
+    let mut titles = Titles::default();
+    let mut frames = interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let ready = |request: &Request| request.needs.iter().all(|need| built.iter().any(|(name, _)| name == need));
+        let (begin, rest) = waiting.into_iter().partition::<Vec<_>, _>(|(_, request)| ready(request));
+        waiting = rest;
+        for (number, request) in begin {
+            running.push(one::build(site, request, number, sender.clone()));
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(told) = news.recv() => titles.show(told, &mut view, cx)?,
+            _ = frames.tick(), if view.is_animated() => view.tick(Instant::now().into_std(), &mut cx.err)?,
+            Some((number, service, result)) = running.next() => {
+                drain(&mut news, &mut titles, &mut view, cx)?;
+                let image = result?;
+                view.built(number, &image.reference.familiar(), Instant::now().into_std(), &mut cx.err)?;
+                built.push((service, image));
+            }
+        }
+    }
+    // A circle of contexts: each waits for another.
+    match waiting.first() {
+        None => Ok(built),
+        Some((_, request)) => Err(Error::refused(format!(
+            "service {:?} is built from {}, which is built from it",
+            request.service,
+            request.needs.join(", ")
+        ))),
+    }
+}
+
+fn drain(
+    news: &mut UnboundedReceiver<News>,
+    titles: &mut Titles,
+    view: &mut View,
+    cx: &mut Context,
+) -> Result<(), Error> {
+    while let Ok(told) = news.try_recv() {
+        titles.show(told, view, cx)?;
+    }
+    Ok(())
+}
+
+/// What the steps of all builds are called.
+#[derive(Default)]
+struct Titles(BTreeMap<(usize, usize), String>);
+
+impl Titles {
+    fn show(&mut self, told: News, view: &mut View, cx: &mut Context) -> Result<(), Error> {
+        match told {
+            News::Titles { build, titles } => {
+                self.0.extend(titles.into_iter().map(|(step, title)| ((build, step.0), title)));
+            }
+            News::Event { build, event } => {
+                let title = |step: StepId| self.0.get(&(build, step.0)).cloned().unwrap_or_default();
+                view.take(build, event, title, Instant::now().into_std(), &mut cx.err)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pseudo step under which the writing of the image is shown.
+const EXPORT: StepId = StepId(usize::MAX);
+
+/// Events of one build on their way to the screen.
+fn event(build: usize, event: Event) -> News {
+    News::Event { build, event }
+}

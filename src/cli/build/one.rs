@@ -1,0 +1,195 @@
+//! One image: its bases are brought here, its Dockerfile becomes a plan, and the plan is carried out.
+
+use super::{
+    EXPORT, event,
+    request::{self, Request},
+};
+use crate::{
+    build::{
+        BuildError, Event, StepError, build,
+        frontend::{self, Configurations},
+        op::{Op, Plan, StepId},
+    },
+    cli::exit::Error,
+    image::{self, Credentials, Image, ImageError, Progress, Reference, Report, Store},
+    model::PullPolicy,
+    state::Layout,
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+
+/// What all builds share.
+pub struct Site {
+    pub store: Store,
+    pub layout: Layout,
+    pub credentials: Credentials,
+}
+
+/// What a build tells.
+pub enum News {
+    Titles { build: usize, titles: Vec<(StepId, String)> },
+    Event { build: usize, event: Event },
+}
+
+/// Bases are shown as steps behind all those of the plan.
+const LOADS: usize = usize::MAX / 2;
+
+/// The service, and the image that it has now. `number` tells this build from the others.
+pub async fn build(
+    site: &Site,
+    request: Request,
+    number: usize,
+    news: UnboundedSender<News>,
+) -> (usize, String, Result<Image, Error>) {
+    let service = request.service.clone();
+    let result = Build { site, number, news, loads: 0 }.run(request).await;
+    (number, service, result)
+}
+
+struct Build<'a> {
+    site: &'a Site,
+    number: usize,
+    news: UnboundedSender<News>,
+    loads: usize,
+}
+
+impl Build<'_> {
+    async fn run(&mut self, mut request: Request) -> Result<Image, Error> {
+        let plan = self.plan(&mut request).await?;
+        let mut titles: Vec<(StepId, String)> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(id, step)| (StepId(id), titled(&request.service, &step.title)))
+            .collect();
+        titles.push((EXPORT, format!("[{}] exporting to image", request.service)));
+        let _ = self.news.send(News::Titles { build: self.number, titles });
+        let (news, number) = (self.news.clone(), self.number);
+        let report: crate::build::Report = Arc::new(move |told| {
+            let _ = news.send(event(number, told));
+        });
+        let Request { service, file, text, inputs, engine, .. } = request;
+        build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
+            .await
+            .map_err(|error| failed(&service, &file, &text, &error))
+    }
+
+    /// Asks for configurations until no more are needed: a trigger of one base may lead to another.
+    async fn plan(&mut self, request: &mut Request) -> Result<Plan, Error> {
+        let mut known = Configurations::new();
+        let Request { service, file, text, dockerfile, frontend: options, .. } = &*request;
+        let mut images = BTreeMap::new();
+        let planned = loop {
+            let wrong = |errors: Vec<frontend::Error>| request::wrong(service, file, text, &errors);
+            let missing = frontend::bases(dockerfile, options, &known).map_err(wrong)?;
+            if missing.is_empty() {
+                break frontend::plan(dockerfile, options, &known).map_err(wrong)?;
+            }
+            for base in missing {
+                let (image, document) = self.base(request, &base.image).await?;
+                images.insert(base.image.clone(), image);
+                known.insert((base.image, base.platform), document);
+            }
+        };
+        for warning in &planned.warnings {
+            let text = warning.render(&request.file, &request.text);
+            let _ = self.news.send(event(self.number, Event::Warning(text)));
+        }
+        for step in &planned.plan.steps {
+            if let Op::Base(base) = &step.op
+                && !images.contains_key(&base.image)
+            {
+                let (image, _) = self.base(request, &base.image).await?;
+                images.insert(base.image.clone(), image);
+            }
+        }
+        request.inputs.images = images;
+        request.engine.epoch = planned.epoch;
+        Ok(planned.plan)
+    }
+
+    /// An image that a stage begins with, or that files are copied from, and its configuration.
+    async fn base(&mut self, request: &Request, name: &str) -> Result<(Image, Map<String, Value>), Error> {
+        let service = &request.service;
+        let step = StepId(LOADS + self.loads);
+        self.loads += 1;
+        let titles = vec![(step, format!("[{service} internal] load {name}"))];
+        let _ = self.news.send(News::Titles { build: self.number, titles });
+        let began = Instant::now();
+        let refused = |error: ImageError| Error::refused(format!("service {service:?}: the image {name}: {error}"));
+        let reference = Reference::parse(name).map_err(|error| refused(error.into()))?;
+        let context = request.inputs.context.as_ref().map(|context| context.dir.as_path());
+        let reference = reference.absolute(context.unwrap_or(Path::new("/")));
+        let policy = if request.pull { PullPolicy::Always } else { PullPolicy::Missing };
+        let is_here = !request.pull && self.site.store.find(&reference).map_err(refused)?.is_some();
+        if !is_here {
+            let _ = self.news.send(event(self.number, Event::Started(step)));
+        }
+        let report = fetched(step, self.number, self.news.clone());
+        let image = image::ensure(&self.site.store, &reference, policy, &self.site.credentials, report).await;
+        let image = image.map_err(|error| {
+            let _ = self.news.send(event(self.number, Event::Failed { step, message: error.to_string() }));
+            refused(error)
+        })?;
+        if !is_here {
+            let _ = self.news.send(event(self.number, Event::Done { step, took: began.elapsed() }));
+        }
+        let document = match self.site.store.configuration(&image).map_err(refused)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Error::refused(format!("service {service:?}: the configuration of {name}: {error}"))
+            })?,
+            // A directory has none.
+            None => bare(&image),
+        };
+        Ok((image, document))
+    }
+}
+
+fn bare(image: &Image) -> Map<String, Value> {
+    let mut parts = image.platform.split('/');
+    let mut part = || Value::from(parts.next().unwrap_or_default());
+    [("os".to_owned(), part()), ("architecture".to_owned(), part())].into_iter().collect()
+}
+
+/// `[web 2/5] RUN make` with the service before the stage.
+fn titled(service: &str, title: &str) -> String {
+    match title.strip_prefix('[') {
+        Some(rest) => format!("[{service} {rest}"),
+        None => format!("[{service}] {title}"),
+    }
+}
+
+/// The bytes of all layers as one number.
+fn fetched(step: StepId, build: usize, news: UnboundedSender<News>) -> Report {
+    let layers: Mutex<HashMap<image::Digest, (u64, u64)>> = Mutex::default();
+    Arc::new(move |told| {
+        let Progress::Fetched { layer, bytes, total } = told else { return };
+        let Ok(mut layers) = layers.lock() else { return };
+        layers.insert(layer, (bytes, total));
+        let (bytes, total) = layers.values().fold((0, 0), |(a, b), (bytes, total)| (a + bytes, b + total));
+        let _ = news.send(event(build, Event::Fetched { step, bytes, total: Some(total).filter(|n| *n > 0) }));
+    })
+}
+
+/// The step that failed, its line, and the last words of its program.
+fn failed(service: &str, file: &str, text: &str, error: &BuildError) -> Error {
+    let mut message = format!("service {service:?}: {error}");
+    if let BuildError::Step { line, source, .. } = error {
+        if *line > 0 {
+            let written = text.lines().nth(line - 1).unwrap_or_default();
+            message.push_str(&format!("\n{file}:{line}\n  {line} | {written}"));
+        }
+        if let StepError::Exit { output, .. } = source {
+            for line in output {
+                message.push_str("\n  > ");
+                message.extend(line.chars().filter(|c| *c == '\t' || !c.is_control()));
+            }
+        }
+    }
+    Error::refused(message)
+}

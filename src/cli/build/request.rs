@@ -1,0 +1,262 @@
+//! What `build:` of a service says, made into what the builder takes: files are read, names become images.
+
+use crate::{
+    build::{
+        Context, Inputs, Secret,
+        dockerfile::{self, Dockerfile, Patterns, ignore_file_names},
+        engine,
+        frontend::{self, NamedContext, Platform},
+        op::Network,
+    },
+    cli::exit::Error,
+    image::{Reference, platform},
+    model::{self, FileSource, Project, Service},
+};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+/// One image to build.
+pub struct Request {
+    pub service: String,
+    /// For messages: the Dockerfile as it was named.
+    pub file: String,
+    pub text: String,
+    pub dockerfile: Dockerfile,
+    pub frontend: frontend::Options,
+    pub inputs: Inputs,
+    pub engine: engine::Options,
+    /// Ask registries for the bases, even where they are here.
+    pub pull: bool,
+    /// Services whose images it is built from: those come first.
+    pub needs: Vec<String>,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub no_cache: bool,
+    pub pull: bool,
+    /// `--build-arg`
+    pub args: BTreeMap<String, String>,
+    /// `--ssh`: id -> socket; `None` is the agent of the environment.
+    pub ssh: BTreeMap<String, Option<PathBuf>>,
+}
+
+/// # Errors
+/// What is asked for and cannot be, and files that are wrong or not there, with all that is wrong in the Dockerfile.
+pub fn request(
+    project: &Project,
+    service: &Service,
+    build: &model::Build,
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+) -> Result<Request, Error> {
+    let refused = |what: String| Error::refused(format!("service {:?}: {what}", service.name));
+    let context = context(build).map_err(refused)?;
+    let (file, text, ignore) = files(build, &context).map_err(refused)?;
+    let dockerfile = dockerfile::parse(&text).map_err(|errors| wrong(&service.name, &file, &text, &errors))?;
+    let (contexts, named, needs) = contexts(project, build).map_err(refused)?;
+    Ok(Request {
+        frontend: options(project, service, build, overrides, environment, contexts).map_err(refused)?,
+        inputs: Inputs {
+            context: Some(Context { dir: context, ignore }),
+            named,
+            images: BTreeMap::new(),
+            secrets: secrets(project, build),
+            ssh: agents(build, overrides, environment).map_err(refused)?,
+        },
+        engine: engine::Options {
+            names: names(service, build).map_err(refused)?,
+            allow_host_network: build.network.as_deref() == Some("host") || is_entitled(build, "network.host"),
+            allow_insecure: build.privileged || is_entitled(build, "security.insecure"),
+            ..engine::Options::default()
+        },
+        service: service.name.clone(),
+        file,
+        text,
+        dockerfile,
+        pull: build.pull || overrides.pull,
+        needs,
+    })
+}
+
+/// Everything that is wrong in a Dockerfile, each with its line.
+pub fn wrong<K: std::fmt::Display>(service: &str, file: &str, text: &str, errors: &[dockerfile::Located<K>]) -> Error {
+    let told: Vec<String> = errors.iter().map(|error| error.render(file, text)).collect();
+    Error::refused(format!("service {service:?}: the Dockerfile cannot be built\n{}", told.join("\n")))
+}
+
+fn context(build: &model::Build) -> Result<PathBuf, String> {
+    let path = Path::new(&build.context);
+    if !path.is_absolute() {
+        return Err(format!(
+            "the build context {} is no directory of this host, and others are not supported yet",
+            build.context
+        ));
+    }
+    match fs::metadata(path) {
+        Ok(data) if data.is_dir() => Ok(path.to_owned()),
+        Ok(_) => Err(format!("the build context {} is no directory", path.display())),
+        Err(error) => Err(format!("the build context {}: {error}", path.display())),
+    }
+}
+
+/// The Dockerfile's name and text, and what is left out of the context.
+fn files(build: &model::Build, context: &Path) -> Result<(String, String, Patterns), String> {
+    let (name, text) = match &build.dockerfile {
+        model::Dockerfile::Inline(text) => ("dockerfile_inline".to_owned(), text.clone()),
+        model::Dockerfile::File(name) => dockerfile(context, name)?,
+    };
+    let beside = context.join(&name);
+    let mut ignore = Patterns::default();
+    for candidate in ignore_file_names(&beside.display().to_string()).map(|name| context.join(name)) {
+        match fs::read_to_string(&candidate) {
+            Ok(text) => {
+                ignore = Patterns::read(&text).map_err(|error| format!("{}: {error}", candidate.display()))?;
+                break;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("cannot read {}: {error}", candidate.display())),
+        }
+    }
+    Ok((name, text, ignore))
+}
+
+fn dockerfile(context: &Path, name: &str) -> Result<(String, String), String> {
+    // As BuildKit has it: one in lower case is found as well.
+    let names = if name == "Dockerfile" { vec![name, "dockerfile"] } else { vec![name] };
+    let mut error = None;
+    for name in names {
+        match fs::read(context.join(name)) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|_| format!("{name} is not text in UTF-8"))?;
+                return Ok((name.to_owned(), text));
+            }
+            Err(found) => error = error.or(Some(found)),
+        }
+    }
+    let why = error.map(|error| error.to_string()).unwrap_or_default();
+    Err(format!("cannot read the Dockerfile {}: {why}", context.join(name).display()))
+}
+
+type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, Context>, Vec<String>);
+
+fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String> {
+    let (mut contexts, mut directories, mut needs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (name, value) in &build.additional_contexts {
+        let stands_for = if let Some(image) = value.strip_prefix("docker-image://") {
+            NamedContext::Image(image.to_owned())
+        } else if let Some(layout) = value.strip_prefix("oci-layout://") {
+            NamedContext::Image(format!("oci:{layout}"))
+        } else if let Some(service) = value.strip_prefix("service:") {
+            needs.push(service.to_owned());
+            let image = project.services.get(service).map(|service| service.image.clone());
+            NamedContext::Image(image.ok_or_else(|| format!("additional context {name}: no service {service:?}"))?)
+        } else if Path::new(value).is_dir() {
+            let text = fs::read_to_string(Path::new(value).join(".dockerignore")).unwrap_or_default();
+            let ignore = Patterns::read(&text).map_err(|error| format!("additional context {name}: {error}"))?;
+            directories.insert(name.clone(), Context { dir: PathBuf::from(value), ignore });
+            NamedContext::Directory
+        } else if Path::new(value).is_absolute() {
+            return Err(format!("the additional context {name}={value} is no directory"));
+        } else {
+            return Err(format!("the additional context {name}={value} is not supported yet"));
+        };
+        contexts.insert(name.clone(), stands_for);
+    }
+    Ok((contexts, directories, needs))
+}
+
+fn options(
+    project: &Project,
+    service: &Service,
+    build: &model::Build,
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+    contexts: BTreeMap<String, NamedContext>,
+) -> Result<frontend::Options, String> {
+    let here = platform::host_name();
+    let linux = Platform { os: "linux".into(), architecture: String::new(), variant: String::new() };
+    let host = Platform::parse(&here, &linux).ok_or_else(|| format!("this host's platform {here} has no name"))?;
+    let mut args: BTreeMap<String, String> = build.args.clone().into_iter().collect();
+    if let Some(epoch) = environment.get("SOURCE_DATE_EPOCH") {
+        args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| epoch.clone());
+    }
+    args.extend(overrides.args.clone());
+    let mut labels: BTreeMap<String, String> = build.labels.clone().into_iter().collect();
+    labels.insert("com.docker.compose.project".to_owned(), project.name.clone());
+    labels.insert("com.docker.compose.service".to_owned(), service.name.clone());
+    let hosts = build.extra_hosts.iter();
+    Ok(frontend::Options {
+        target: build.target.clone(),
+        args,
+        labels,
+        contexts,
+        no_cache: build.no_cache || overrides.no_cache,
+        no_cache_filter: build.no_cache_filter.clone(),
+        network: match build.network.as_deref() {
+            None | Some("default" | "bridge") => Network::Default,
+            Some("none") => Network::None,
+            Some("host") => Network::Host,
+            Some(other) => {
+                return Err(format!("build.network: {other} is not supported yet; default, none and host are"));
+            }
+        },
+        extra_hosts: hosts.flat_map(|(name, to)| to.iter().map(move |to| (name.clone(), to.clone()))).collect(),
+        shm_size: build.shm_size,
+        ulimits: build.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+        ..frontend::Options::new(host)
+    })
+}
+
+fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, String> {
+    let mut names = Vec::new();
+    for text in std::iter::once(&service.image).chain(&build.tags) {
+        match Reference::parse(text).map_err(|error| error.to_string())? {
+            Reference::Registry(name) if name.digest().is_none() => names.push(Reference::Registry(name)),
+            _ => return Err(format!("{text} cannot be the name of an image that is built")),
+        }
+    }
+    names.dedup();
+    Ok(names)
+}
+
+fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
+    let source = |key: &String| project.secrets.get(key).map(|secret| &secret.source);
+    let secret = |(id, key): (&String, &String)| match source(key)? {
+        FileSource::File(path) => Some((id.clone(), Secret::File(path.clone()))),
+    };
+    build.secrets.iter().filter_map(secret).collect()
+}
+
+fn agents(
+    build: &model::Build,
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, PathBuf>, String> {
+    let mut agents = BTreeMap::new();
+    for (id, path) in build.ssh.iter().chain(&overrides.ssh) {
+        let from_environment = || environment.get("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let path = path.clone().or_else(from_environment);
+        let path = path.ok_or_else(|| format!("ssh {id}: SSH_AUTH_SOCK names no agent"))?;
+        match fs::metadata(&path) {
+            Ok(data) if data.file_type().is_socket() => agents.insert(id.clone(), path),
+            Ok(_) => {
+                return Err(format!(
+                    "ssh {id}: {} is no socket of an agent; keys are not supported yet",
+                    path.display()
+                ));
+            }
+            Err(error) => return Err(format!("ssh {id}: {}: {error}", path.display())),
+        };
+    }
+    Ok(agents)
+}
+
+fn is_entitled(build: &model::Build, what: &str) -> bool {
+    build.entitlements.iter().any(|entitlement| entitlement == what)
+}
