@@ -7,4 +7,5 @@
 //! engine       op::Plan -> layers, cache, an image in the store
 //! ```
 
+pub mod engine;
 pub mod op;
