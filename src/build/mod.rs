@@ -7,5 +7,6 @@
 //! engine       op::Plan -> layers, cache, an image in the store
 //! ```
 
+pub mod dockerfile;
 pub mod engine;
 pub mod op;
