@@ -186,14 +186,7 @@ mod tests {
             mtime: (-5, 0),
             xattrs: vec![(c"security.capability".into(), b"\x01\n=\0".to_vec())],
         };
-        let file = |name, attributes| Member {
-            kind: Type::File,
-            name,
-            link: b"",
-            attributes,
-            size: 5,
-            device: (0, 0),
-        };
+        let file = |name, attributes| Member { kind: Type::File, name, link: b"", attributes, size: 5, device: (0, 0) };
         let members = [
             file(b"short", &plain),
             file(long.as_bytes(), &plain),

@@ -42,7 +42,11 @@ impl Key {
         }
     }
 
-    pub fn list<T>(self, list: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>, add: impl Fn(Self, T) -> Self) -> Self {
+    pub fn list<T>(
+        self,
+        list: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+        add: impl Fn(Self, T) -> Self,
+    ) -> Self {
         let list = list.into_iter();
         let length = list.len() as u64;
         list.fold(self.number(length), add)

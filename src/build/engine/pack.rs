@@ -13,7 +13,7 @@ use crate::image::{Digest, digest::Hasher, tree::Attributes};
 use flate2::{Compression, write::GzEncoder};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{self as rfs, AtFlags, FileType, Mode, OFlags, Stat, XattrFlags},
+    fs::{self as rfs, AtFlags, FileType, Mode, OFlags, Stat},
     io::Errno,
 };
 use std::{
@@ -50,7 +50,8 @@ pub fn pack(dir: &Path, lowers: &[PathBuf], file: File, cancelled: &AtomicBool) 
     let (sender, receiver) = mpsc::sync_channel::<Vec<u8>>(QUEUE);
     thread::scope(|scope| {
         let compressing = thread::Builder::new().name("muster-gzip".into()).spawn_scoped(scope, move || {
-            let mut encoder = GzEncoder::new(Hashing { inner: file, hasher: Hasher::default(), count: 0 }, Compression::fast());
+            let mut encoder =
+                GzEncoder::new(Hashing { inner: file, hasher: Hasher::default(), count: 0 }, Compression::fast());
             for chunk in receiver {
                 encoder.write_all(&chunk)?;
             }
@@ -243,8 +244,7 @@ impl<W: Write> Writer<'_, W> {
         let mut file = File::from(rfs::openat(parent, name, flags, Mode::empty())?);
         let attributes = attributes_of(file.as_fd(), stat)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let member =
-            Member { kind: Type::File, name: bytes, link: &[], attributes: &attributes, size, device: (0, 0) };
+        let member = Member { kind: Type::File, name: bytes, link: &[], attributes: &attributes, size, device: (0, 0) };
         archive::header(self.out, &member)?;
         let mut left = size;
         while left > 0 {
@@ -283,10 +283,8 @@ fn attributes_of(fd: BorrowedFd<'_>, stat: &Stat) -> io::Result<Attributes> {
 fn attributes_at(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat) -> io::Result<Attributes> {
     let mut path = format!("/proc/self/fd/{}/", std::os::fd::AsRawFd::as_raw_fd(&parent)).into_bytes();
     path.extend_from_slice(name.as_bytes());
-    let xattrs = xattrs(
-        |buffer| rfs::llistxattr(&path[..], buffer),
-        |name, buffer| rfs::lgetxattr(&path[..], name, buffer),
-    )?;
+    let xattrs =
+        xattrs(|buffer| rfs::llistxattr(&path[..], buffer), |name, buffer| rfs::lgetxattr(&path[..], name, buffer))?;
     Ok(Attributes { xattrs, ..plain_attributes(stat) })
 }
 
@@ -361,10 +359,4 @@ fn refuse_redirect(parent: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// For tests and callers that keep nothing: marks a directory as one that hides what is below.
-#[cfg(test)]
-fn mark_opaque(dir: &Path) -> io::Result<()> {
-    Ok(rfs::setxattr(dir, view::OPAQUE_XATTR, b"y", XattrFlags::empty())?)
 }

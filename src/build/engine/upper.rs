@@ -7,7 +7,7 @@ use super::view::{Dir, Node, OPAQUE_XATTR, Place, View};
 use crate::image::tree::{self, Attributes};
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{self as rfs, AtFlags, FileType, Mode, OFlags, XattrFlags},
+    fs::{self as rfs, AtFlags, FileType, Mode, OFlags, Stat, XattrFlags},
     io::Errno,
 };
 use std::{
@@ -53,11 +53,6 @@ impl Upper {
             upper.adopt(&dir, &top, PathBuf::new())?;
         }
         Ok(upper)
-    }
-
-    /// With what was written so far.
-    pub fn view(&self) -> &View {
-        &self.view
     }
 
     pub fn walk(&self, path: &Path, follow: bool) -> io::Result<Place> {
@@ -153,6 +148,30 @@ impl Upper {
         Ok(())
     }
 
+    /// What the stack has at a name; links are seen, not followed.
+    pub fn stat(&self, parent: &Path, name: &OsStr) -> io::Result<Option<Stat>> {
+        match self.view.walk(parent, false)?.node {
+            Some(Node::Dir(dir)) => dir.stat_of(name),
+            _ => Ok(None),
+        }
+    }
+
+    /// A name that something other than a directory may be made under. One of the layers below need not go: what is
+    /// made hides it.
+    pub fn make_way(&mut self, parent: &Path, name: &OsStr) -> io::Result<()> {
+        match self.stat(parent, name)? {
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Err(Errno::ISDIR.into()),
+            Some(_) => {
+                let fd = self.directory(parent)?;
+                match rfs::unlinkat(&fd, name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => Ok(()),
+                    other => Ok(other?),
+                }
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Takes away what the stack has at this place, so that something else can be made there.
     pub fn clear(&mut self, parent: &Path, name: &OsStr) -> io::Result<()> {
         let path = parent.join(name);
@@ -175,13 +194,7 @@ impl Upper {
         Ok(rfs::futimens(file, &attributes.times())?)
     }
 
-    pub fn new_link(
-        &mut self,
-        parent: &Path,
-        name: &OsStr,
-        target: &OsStr,
-        attributes: &Attributes,
-    ) -> io::Result<()> {
+    pub fn new_link(&mut self, parent: &Path, name: &OsStr, target: &OsStr, attributes: &Attributes) -> io::Result<()> {
         let fd = self.directory(parent)?;
         rfs::symlinkat(target, &fd, name)?;
         attributes.apply_at(fd.as_fd(), name, FileType::Symlink)
@@ -205,6 +218,34 @@ impl Upper {
         let from = self.directory(of.0)?;
         let to = self.directory(parent)?;
         Ok(rfs::linkat(&from, of.1, &to, name, AtFlags::empty())?)
+    }
+
+    /// The time that a directory of this layer gets in the end.
+    pub fn set_time(&mut self, path: &Path, mtime: (i64, u32)) {
+        if let Some(time) = self.times.get_mut(path) {
+            *time = mtime;
+        }
+    }
+
+    /// A file that only the layers below have becomes one of this layer.
+    pub fn raise(&mut self, parent: &Path, name: &OsStr) -> io::Result<()> {
+        let fd = self.directory(parent)?;
+        match rfs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => {}
+            other => return Ok(other.map(drop)?),
+        }
+        let Some(Node::Leaf(leaf)) = self.view.walk(&parent.join(name), false)?.node else {
+            return Err(Errno::NOENT.into());
+        };
+        if leaf.kind() != FileType::RegularFile {
+            return Err(Errno::INVAL.into());
+        }
+        let mut from = leaf.open()?;
+        let mut attributes = Attributes::of(from.as_fd())?;
+        attributes.xattrs.retain(|(name, _)| !is_overlay(name.as_bytes()));
+        let mut file = self.new_file(parent, name)?;
+        io::copy(&mut from, &mut file)?;
+        Self::finish_file(&file, &attributes)
     }
 
     /// Sets the times of directories. The layer is whole then.

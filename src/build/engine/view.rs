@@ -202,6 +202,19 @@ impl Dir {
         Ok(found.map(Node::Dir))
     }
 
+    /// As `entry`, but only looks.
+    pub fn stat_of(&self, name: &OsStr) -> io::Result<Option<Stat>> {
+        for part in &self.parts {
+            match rfs::statat(part, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if is_whiteout(&stat) => return Ok(None),
+                Ok(stat) => return Ok(Some(stat)),
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
     /// Names of its entries, sorted.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut seen: BTreeMap<OsString, bool> = BTreeMap::new();
@@ -237,12 +250,6 @@ impl Leaf {
     }
     fn is_whiteout(&self) -> bool {
         is_whiteout(&self.stat)
-    }
-    pub fn parent(&self) -> BorrowedFd<'_> {
-        self.parent.as_fd()
-    }
-    pub fn name(&self) -> &OsStr {
-        &self.name
     }
 
     /// For reading. It is the file that was seen, or an error.
