@@ -8,5 +8,8 @@
 //! ```
 
 pub mod dockerfile;
+pub mod engine;
 pub mod frontend;
 pub mod op;
+
+pub use engine::{BuildError, Context, Event, Inputs, Report, Secret, StepError, Stream, build};
