@@ -102,7 +102,7 @@ pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
     let layers: Mutex<HashMap<image::Digest, (u64, u64)>> = Mutex::default();
     Arc::new(move |news| {
         let step = match news {
-            image::Progress::Fetched { layer, bytes, total } => {
+            image::Progress::Fetched { layer, bytes, total } | image::Progress::Pushed { layer, bytes, total } => {
                 let Ok(mut layers) = layers.lock() else { return };
                 layers.insert(layer, (bytes, total));
                 let (current, all) = layers.values().fold((0, 0), |(a, b), (bytes, total)| (a + bytes, b + total));
@@ -120,6 +120,7 @@ pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
             image::Progress::Resolving
             | image::Progress::Started { .. }
             | image::Progress::Exists { .. }
+            | image::Progress::Mounted { .. }
             | image::Progress::Unpacked { .. } => return,
         };
         let _ = events.send(step);

@@ -10,7 +10,7 @@ use super::{
     layer::{self, Expected, Intaken, LayerError, Unpacked},
     progress::{Progress, Report},
     reference::{Name, Reference},
-    registry::{self, Registry},
+    registry::{self, Remote},
     source::{
         self, From, Package, Part,
         manifest::{self, Blob},
@@ -125,7 +125,7 @@ async fn pull(
     credentials: &Credentials,
     report: Report,
 ) -> Result<Image> {
-    let registry = Registry::open(name, credentials, report.clone())?;
+    let registry = Remote::open(name, credentials, report.clone())?;
     if let Some(image) = here
         && let Some(digest) = registry.head().await?
         && image.repo_digests.contains(&name.at(digest).to_string())
@@ -154,7 +154,7 @@ async fn take_in(
     store: &Store,
     session: &Arc<Session>,
     package: Package,
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: &Report,
 ) -> Result<Digest> {
     let image = package.image.clone();
@@ -198,7 +198,7 @@ async fn take_layers(
     session: &Arc<Session>,
     package: &Package,
     chain: &[Digest],
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: &Report,
 ) -> (Vec<Taken>, Option<ImageError>) {
     let jobs: Vec<_> = package
@@ -242,7 +242,7 @@ struct Job {
     blob: Option<PathBuf>,
     /// Keeps the two paths alive.
     _session: Arc<Session>,
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: Report,
 }
 
@@ -263,7 +263,7 @@ impl Job {
                 blocking(&image, move || self.read(window, label)).await?
             }
             (From::Registry, Some(registry)) => {
-                let (reader, work) = registry::fetch(registry, label);
+                let (reader, work) = registry::fetch(registry, label, 0);
                 let image = self.image.clone();
                 let reading = blocking(&image, move || self.read(reader, label));
                 let (fetched, read) = futures_util::join!(work, reading);

@@ -18,6 +18,7 @@ pub mod credentials;
 pub mod digest;
 mod ensure;
 pub mod error;
+pub mod hosts;
 pub mod layer;
 mod pin;
 pub mod platform;

@@ -84,6 +84,8 @@ fn figures(step: &image::Progress) -> (String, Option<u64>, Option<u64>) {
         P::Exists { layer } => (format!("{} exists", layer.short()), None, None),
         P::Fetched { layer, bytes, total } => (layer.short(), Some(*bytes), (*total > 0).then_some(*total)),
         P::Unpacked { layer } => (format!("{} unpacked", layer.short()), None, None),
+        P::Pushed { layer, bytes, total } => (layer.short(), Some(*bytes), Some(*total)),
+        P::Mounted { layer, from } => (format!("{} mounted from {from}", layer.short()), None, None),
         P::Retrying { what, why, wait } => (format!("{what}: {why}; again in {wait:?}"), None, None),
     }
 }
