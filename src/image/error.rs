@@ -56,6 +56,12 @@ pub enum ImageError {
     Source { image: String, path: PathBuf, reason: String },
     #[error("image {image} is in use by {user}; remove that first")]
     InUse { image: String, user: String },
+    #[error("image {image} has no registry in its name to push it to; give it one with `muster tag`")]
+    NoRegistry { image: String },
+    #[error("image {image} is a directory of this host and has no layers of its own")]
+    NotStored { image: String },
+    #[error("cannot write the archive: {source}")]
+    Write { source: io::Error },
     #[error("no such image: {0}")]
     NoSuchImage(String),
     #[error("`{prefix}` is the beginning of several image ids: {matches}")]

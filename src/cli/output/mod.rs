@@ -1,7 +1,9 @@
 //! What people and programs read: values in, text out. No verb formats anything itself.
 
+pub mod disk_use;
 pub mod duration;
 pub mod failure;
+pub mod image_list;
 pub mod images;
 pub mod labels;
 pub mod ls;

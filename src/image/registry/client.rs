@@ -40,7 +40,7 @@ async fn speaks(client: &Client, base: &Url, transport: Transport) -> bool {
     let response = match client.get(base.clone()).timeout(PROBE_TIMEOUT).send().await {
         Ok(response) => response,
         // Nobody there speaks the next transport either, and the real request says so better.
-        Err(error) => return transport == Transport::Http && error.is_connect() && refused(&error),
+        Err(error) => return error.is_redirect() || (transport == Transport::Http && refused(&error)),
     };
     if transport != Transport::Http || response.status() != StatusCode::BAD_REQUEST {
         return true;

@@ -29,7 +29,7 @@ mod resolve;
 mod retry;
 
 pub(super) use blob::fetch;
-pub(super) use login::check as check_login;
+pub use login::check as check_login;
 pub(super) use push::{Sent, Upload};
 pub(super) use remote::Remote;
 
