@@ -4,6 +4,7 @@
 mod image_support;
 
 use image_support::{
+    debian::Registry,
     http::{Request, Response, Server, blob_path, honest, push},
     *,
 };
@@ -15,9 +16,8 @@ use serde_json::json;
 use std::{
     fs,
     io::Write,
-    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -27,56 +27,6 @@ use std::{
 };
 
 // ---- an honest registry ----
-
-/// Debian's docker-registry on a free port, with its files in a directory of its own.
-struct Registry {
-    child: Child,
-    address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start(password_file: Option<&str>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let root = dir.path().join("files");
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
-            root.display()
-        );
-        if let Some(text) = password_file {
-            let path = dir.path().join("htpasswd");
-            fs::write(&path, text).unwrap();
-            config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path.display());
-        }
-        let path = dir.path().join("config.yml");
-        fs::write(&path, config).unwrap();
-        // Where `make test` unpacks it, else an installed one.
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/tools/usr/bin/docker-registry");
-        let program = if unpacked.exists() { unpacked } else { "docker-registry".into() };
-        let child = Command::new(program)
-            .arg("serve")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("docker-registry is not there; `make test` unpacks it");
-        let address = format!("127.0.0.1:{port}");
-        let up = (0..200).any(|_| {
-            std::thread::sleep(Duration::from_millis(25));
-            TcpStream::connect(&address).is_ok()
-        });
-        assert!(up, "docker-registry does not answer at {address}");
-        Self { child, address, _dir: dir }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[tokio::test]
 async fn an_image_is_pulled_whole_and_then_found_without_the_registry() {
@@ -141,7 +91,7 @@ async fn a_registry_with_passwords_wants_the_right_one() {
         Credentials::from_docker_config(Some(&path))
     };
     let error = host.get(&name).await.unwrap_err();
-    assert!(error.to_string().contains("docker login"), "{error}");
+    assert!(error.to_string().contains("muster login"), "{error}");
     let refused = host.get_as(&name, PullPolicy::Missing, &login(wrong)).await;
     assert!(matches!(refused, Err(ImageError::Unauthorized { .. })));
     let image = host.get_as(&name, PullPolicy::Missing, &login(right)).await.unwrap();
@@ -424,6 +374,10 @@ async fn what_passes_is_waited_for() {
     let made = hello("x");
     let calls = AtomicUsize::new(0);
     let server = Server::start(move |request| match calls.fetch_add(1, Ordering::Relaxed) {
+        _ if request.path == "/v2/" => {
+            calls.store(0, Ordering::Relaxed);
+            Response::ok("{}")
+        }
         0 => Response::new(503, ""),
         1 => Response::new(429, "").with("Retry-After", "1"),
         _ => honest(&made, request),
@@ -558,4 +512,135 @@ async fn a_pull_that_is_killed_leaves_what_the_next_one_removes() {
     host.get(&name_of(&server)).await.unwrap();
     assert!(!Path::new(&left).exists());
     assert_eq!(host.names("tmp"), Vec::<String>::new());
+}
+
+/// Answers ranges of the one layer, the first `good` requests for it cut off after `cut` bytes.
+fn breaking(made: Made, cut: usize, good: Arc<AtomicUsize>) -> Server {
+    Server::start(move |request| {
+        let blob = &made.layers[0].blob;
+        if request.path != blob_path(blob) {
+            return honest(&made, request);
+        }
+        if good.load(Ordering::Relaxed) == 0 {
+            return Response { cut: Some(cut), ..Response::ok(blob.clone()) };
+        }
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let from: usize = range.map_or(0, |from| from.parse().unwrap());
+        match from {
+            0 => Response::ok(blob.clone()),
+            _ if from >= blob.len() => Response::new(416, ""),
+            _ => Response::new(206, blob[from..].to_vec())
+                .with("Content-Range", &format!("bytes {from}-{}/{}", blob.len() - 1, blob.len())),
+        }
+    })
+}
+
+/// Text that gzip makes little of.
+fn noise(length: usize) -> String {
+    let mut state = 1u64;
+    let letter = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (*state >> 57) as u8 % 95)
+    };
+    (0..length).map(|_| letter(&mut state)).collect()
+}
+
+#[tokio::test]
+async fn what_a_broken_off_pull_had_is_not_fetched_again_by_a_later_one() {
+    let text = noise(4 << 20);
+    let made = hello(&text);
+    let (size, path) = (made.layers[0].blob.len(), blob_path(&made.layers[0].blob));
+    assert!(size > 3 << 20);
+    for (damage, expected) in [(false, 2 << 20), (true, 2 << 20)] {
+        let good = Arc::new(AtomicUsize::new(0));
+        // The registry's ranges do not work at first: every attempt ends at the same place.
+        let server = breaking(made.clone(), 2 << 20, good.clone());
+        let host = Host::new();
+        let cut = tokio::time::timeout(Duration::from_millis(900), host.get(&name_of(&server))).await;
+        assert!(!matches!(cut, Ok(Ok(_))));
+        let partial = host.images().join("partial").join(&digest(&made.layers[0].blob)[7..]);
+        let kept = (0..200)
+            .find_map(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                fs::metadata(&partial).ok().map(|data| data.len()).filter(|_| host.names("tmp").is_empty())
+            })
+            .unwrap();
+        assert_eq!(kept, expected);
+        if damage {
+            fs::write(&partial, vec![7; expected as usize]).unwrap();
+        }
+        good.store(1, Ordering::Relaxed);
+        let before = server.count(&path);
+        let image = host.get(&name_of(&server)).await.unwrap();
+        assert_eq!(read(&image, "hello"), text);
+        let asked = server.requests().into_iter().filter(|request| request.path == path).skip(before);
+        let ranges: Vec<Option<String>> = asked.map(|request| request.header("range").map(str::to_owned)).collect();
+        match damage {
+            false => assert_eq!(ranges, [Some(format!("bytes={expected}-"))]),
+            // It does not fit, which only the whole tells; then all of it is fetched.
+            true => assert_eq!(ranges, [Some(format!("bytes={expected}-")), None]),
+        }
+        assert_eq!(host.names("partial"), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_requests_is_explained() {
+    let error = refused(|_| {
+        Response::new(
+            429,
+            r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#,
+        )
+        .with("ratelimit-limit", "100;w=21600")
+        .with("Retry-After", "3600")
+    })
+    .await;
+    assert!(matches!(error, ImageError::RateLimited { .. }), "{error}");
+    let text = error.to_string();
+    for part in ["100 in 6 hours", "again in 60 minutes", "You have reached", "muster login"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_is_asked_first_and_the_next_place_when_it_fails() {
+    let made = hello("mirrored");
+    let image = made.clone();
+    // Docker Hub's short names have `library/`.
+    let mirror = Server::start(move |request| {
+        honest(&image, &Request { path: request.path.replace("library/", ""), ..request.clone() })
+    });
+    let broken = Server::start(|_| Response::new(404, ""));
+    let host = Host::new();
+    let mirrors = [format!("http://{}", broken.address), format!("http://{}", mirror.address)];
+    fs::write(host.path("daemon.json"), json!({"registry-mirrors": mirrors}).to_string()).unwrap();
+    let credentials = Credentials::from_docker_config(Some(&host.path("config.json")));
+    let image = host.get_as("app:1", PullPolicy::Missing, &credentials).await.unwrap();
+    assert_eq!(read(&image, "hello"), "mirrored");
+    assert_eq!(image.repo_digests, [format!("docker.io/library/app@{}", digest(&made.manifest))]);
+    assert!(broken.count("/v2/library/app/manifests/1") > 0);
+}
+
+#[tokio::test]
+async fn a_registry_with_its_own_authority_is_believed_and_one_without_is_not() {
+    let host = Host::new();
+    let registry = Registry::with_tls(&host.path("tls"));
+    let made = hello("over TLS");
+    registry.push_over_tls("app", "1", &made);
+    let name = format!("localhost:{}/app:1", registry.port());
+    // On loopback whoever answers is believed, as docker does.
+    let config = host.path("config.json");
+    let credentials = Credentials::from_docker_config(Some(&config));
+    let certs = host.path(&format!("certs.d/localhost:{}", registry.port()));
+    fs::create_dir_all(&certs).unwrap();
+    // With an authority of its own it has to be that one.
+    registry.other_authority(&certs.join("ca.crt"));
+    let error = host.get_as(&name, PullPolicy::Missing, &credentials).await.unwrap_err();
+    assert!(matches!(error, ImageError::Unreachable { .. }), "{error}");
+    fs::copy(host.path("tls/ca.crt"), certs.join("ca.crt")).unwrap();
+    let image = host.get_as(&name, PullPolicy::Missing, &credentials).await.unwrap();
+    assert_eq!(read(&image, "hello"), "over TLS");
+    fs::remove_dir_all(host.path("certs.d")).unwrap();
+    let image = host.get_as(&name, PullPolicy::Always, &credentials).await.unwrap();
+    assert_eq!(read(&image, "hello"), "over TLS");
 }

@@ -249,18 +249,18 @@ async fn names_are_taken_off_one_by_one_and_the_image_goes_with_the_last() {
     assert_eq!(host.store.resolve(id.as_str()).unwrap().id, id);
     assert!(matches!(host.store.resolve("ffffffffffff0"), Err(ImageError::NoSuchImage(_))));
     let by_id = parse(id.as_str());
-    assert!(matches!(host.store.remove(&by_id, &nobody), Err(ImageError::SeveralNames { .. })));
+    assert!(matches!(host.store.remove(&by_id, false, &nobody), Err(ImageError::SeveralNames { .. })));
     // In use, but not by its last name.
-    let removed = host.store.remove(&parse("b:1"), &used).unwrap();
+    let removed = host.store.remove(&parse("b:1"), false, &used).unwrap();
     assert_eq!((removed.untagged, removed.deleted), (vec!["b:1".to_owned()], None));
-    let error = host.store.remove(&by_id, &used).unwrap_err().to_string();
+    let error = host.store.remove(&by_id, false, &used).unwrap_err().to_string();
     assert!(error.contains("in use by container web-1"), "{error}");
     assert_eq!(host.layers().len(), 1);
-    let removed = host.store.remove(&by_id, &nobody).unwrap();
+    let removed = host.store.remove(&by_id, false, &nobody).unwrap();
     assert_eq!((removed.untagged, removed.deleted), (vec!["a:1".to_owned(), "a:2".to_owned()], Some(id)));
     assert_eq!(host.layers(), Vec::<String>::new());
     assert_eq!(host.names("blobs/sha256"), Vec::<String>::new());
-    assert!(matches!(host.store.remove(&parse("a:1"), &nobody), Err(ImageError::NoSuchImage(_))));
+    assert!(matches!(host.store.remove(&parse("a:1"), false, &nobody), Err(ImageError::NoSuchImage(_))));
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn layers_that_another_image_needs_stay() {
     let archive = Made::docker_archive(&[(&with("a"), &["a"]), (&with("b"), &["b"])]);
     load_bytes(&host, "x.tar", &archive).await.unwrap();
     assert_eq!(host.layers().len(), 3);
-    host.store.remove(&parse("a"), &nobody).unwrap();
+    host.store.remove(&parse("a"), false, &nobody).unwrap();
     assert_eq!(host.layers().len(), 2);
     assert_eq!(read(&host.find("b").unwrap(), "base"), "base");
 }
@@ -304,7 +304,7 @@ async fn damage_is_named_and_heals_by_taking_the_image_in_again() {
     assert!(error.contains("is damaged") && error.contains("Remove the image"), "{error}");
     assert_eq!(host.store.list().unwrap().len(), 1);
     assert_eq!(read(&host.find("y").unwrap(), "hello"), "y");
-    host.store.remove(&parse("x"), &nobody).unwrap();
+    host.store.remove(&parse("x"), false, &nobody).unwrap();
     load_bytes(&host, "x.tar", &archive).await.unwrap();
     assert_eq!(read(&host.find("x").unwrap(), "hello"), "x");
 }

@@ -3,8 +3,8 @@
 use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
-        config, create, down, exec, explain, images, kill, load, logs, ls, plan, port, ps, pull, restart, rm, rmi, run,
-        start, stop, top, up, version,
+        build, config, create, down, exec, explain, image, images, kill, load, login, logout, logs, ls, plan, port, ps,
+        pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -81,9 +81,16 @@ pub enum Command {
     Config(config::Args),
     Explain(explain::Args),
     Pull(pull::Args),
-    Load(load::Args),
+    Push(push::Args),
+    Image(image::Args),
     Images(images::Args),
     Rmi(rmi::Args),
+    Tag(tag::Args),
+    Save(save::Args),
+    Load(load::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    System(system::Args),
     Version(version::Args),
 }
 

@@ -11,10 +11,14 @@ use crate::{
         self, Diagnostics, Document, LoadOptions, Loaded, Phases, Purpose, diagnostics::did_you_mean,
         explain::Explanation,
     },
+    image::Credentials,
     model::Project,
     state::Layout,
 };
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, IsTerminal, Write},
+};
 
 pub struct Context {
     pub global: Global,
@@ -132,6 +136,31 @@ impl Context {
     pub fn progress_mode(&self, environment: &BTreeMap<String, String>) -> Mode {
         let asked = self.global.progress.or_else(|| word(environment, "COMPOSE_PROGRESS"));
         asked.unwrap_or_default().resolve(self.err.terminal && self.err.colour)
+    }
+
+    /// The logins of the person who calls.
+    pub fn credentials(&self) -> Credentials {
+        match self.env.docker_config() {
+            Some(directory) => Credentials::from_docker_config(Some(&directory.join("config.json"))),
+            None => Credentials::none(),
+        }
+    }
+
+    /// Asks on standard error; the end of the input is no. Without a terminal nobody can answer: refused, with the
+    /// flag that says yes.
+    pub fn confirm(&mut self, warning: &str) -> Result<bool, Error> {
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::Refused {
+                message: format!("{} Nobody is there to say yes", warning.lines().next().unwrap_or_default().trim()),
+                hint: Some("--force does not ask".into()),
+            });
+        }
+        let word = self.err.paint("33", "WARNING!");
+        write!(self.err, "{word} {warning}\nAre you sure you want to continue? [y/N] ")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map_err(Error::system("read the answer"))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// `--parallel`, then `COMPOSE_PARALLEL_LIMIT`; `None` is no limit.

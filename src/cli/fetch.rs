@@ -1,4 +1,5 @@
-//! Images that the command line itself brings onto this host, several at a time, shown like a plan's execution.
+//! Images that the command line itself brings onto this host or sends away, several at a time, shown like a plan's
+//! execution.
 
 use super::{
     apply::{self, interrupted},
@@ -16,11 +17,15 @@ use futures_util::{StreamExt, stream};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
     time::Instant,
 };
+
+/// Between two frames of a drawn progress.
+const FRAME: Duration = Duration::from_millis(100);
 
 /// One image to have.
 pub struct Wanted {
@@ -31,18 +36,34 @@ pub struct Wanted {
 
 /// Brings all; answers what failed. Each failure was shown, unless `ignore` says that failures do not matter.
 pub fn pull(cx: &mut Context, wanted: &[Wanted], mode: Mode, parallel: Option<u32>) -> Result<Vec<String>, Error> {
+    let op = |image: &Wanted| Op::PullImage { image: image.name.clone(), policy: image.policy };
+    transfer(cx, "pull", wanted.iter().map(op).collect(), mode, parallel)
+}
+
+/// Sends all to the registries in their names; answers what failed.
+pub fn push(cx: &mut Context, images: &[String], mode: Mode, parallel: Option<u32>) -> Result<Vec<String>, Error> {
+    let op = |image: &String| Op::PushImage { image: image.clone() };
+    transfer(cx, "push", images.iter().map(op).collect(), mode, parallel)
+}
+
+fn transfer(
+    cx: &mut Context,
+    verb: &str,
+    ops: Vec<Op>,
+    mode: Mode,
+    parallel: Option<u32>,
+) -> Result<Vec<String>, Error> {
     let store = Store::open(&cx.layout)?;
-    let credentials =
-        Credentials::from_docker_config(cx.env.docker_config().map(|dir| dir.join("config.json")).as_deref());
-    let mut plan = Plan { verb: "pull".into(), ..Plan::default() };
-    for image in wanted {
-        plan.push(Op::PullImage { image: image.name.clone(), policy: image.policy }, Cause::default(), Vec::new());
+    let credentials = cx.credentials();
+    let mut plan = Plan { verb: verb.into(), ..Plan::default() };
+    for op in &ops {
+        plan.push(op.clone(), Cause::default(), Vec::new());
     }
     let (events, mut coming) = unbounded_channel();
     let _ = events.send(api::Progress::Plan { plan });
-    let limit = parallel.map_or(wanted.len().max(1), |limit| limit as usize);
-    let work = stream::iter(wanted.iter().enumerate())
-        .map(|(op, image)| one(&store, image, op, &credentials, events.clone()))
+    let limit = parallel.map_or(ops.len().max(1), |limit| limit as usize);
+    let work = stream::iter(ops.iter().enumerate())
+        .map(|(id, op)| one(&store, op, id, &credentials, events.clone()))
         .buffer_unordered(limit)
         .filter_map(async |failed| failed)
         .collect::<Vec<String>>();
@@ -50,15 +71,17 @@ pub fn pull(cx: &mut Context, wanted: &[Wanted], mode: Mode, parallel: Option<u3
     let err = &mut cx.err;
     let failed = apply::runtime()?.block_on(async {
         tokio::pin!(work);
+        let mut clock = tokio::time::interval(FRAME);
         loop {
             tokio::select! {
                 biased;
-                Some(event) = coming.recv() => progress.take(&event, Instant::now().into_std(), err)?,
-                failed = &mut work => return Ok(failed),
                 result = interrupted() => {
                     result?;
                     return Err(Error::Interrupted);
                 }
+                Some(event) = coming.recv() => progress.take(&event, Instant::now().into_std(), err)?,
+                failed = &mut work => return Ok(failed),
+                _ = clock.tick(), if progress.is_animated() => progress.tick(Instant::now().into_std(), err)?,
             }
         }
     })?;
@@ -69,28 +92,34 @@ pub fn pull(cx: &mut Context, wanted: &[Wanted], mode: Mode, parallel: Option<u3
     Ok(failed)
 }
 
-/// The name of the image, if it could not be had.
+/// The name of the image, if its transfer failed.
 async fn one(
     store: &Store,
-    image: &Wanted,
-    op: usize,
+    op: &Op,
+    id: usize,
     credentials: &Credentials,
     events: UnboundedSender<api::Progress>,
 ) -> Option<String> {
     let began = Instant::now();
-    let _ = events.send(api::Progress::Began { op });
-    let result = match Reference::parse(&image.name) {
-        Ok(reference) => image::ensure(store, &reference, image.policy, credentials, report(op, events.clone())).await,
-        Err(error) => Err(ImageError::from(error)),
+    let _ = events.send(api::Progress::Began { op: id });
+    let report = report(id, events.clone());
+    let result = match (Reference::parse(op.object()), op) {
+        (Err(error), _) => Err(ImageError::from(error)),
+        (Ok(reference), Op::PullImage { policy, .. }) => {
+            image::ensure(store, &reference, *policy, credentials, report).await.map(|_| None)
+        }
+        (Ok(reference), _) => image::push(store, &reference, credentials, report)
+            .await
+            .map(|pushed| Some(format!("digest: {} size: {}", pushed.digest, pushed.size))),
     };
     let (event, failed) = match result {
-        Ok(_) => {
+        Ok(detail) => {
             let milliseconds = began.elapsed().as_millis() as u64;
-            (api::Progress::Finished { op, milliseconds, detail: None }, None)
+            (api::Progress::Finished { op: id, milliseconds, detail }, None)
         }
         Err(error) => {
             let error = Failure { message: error.to_string(), ..Failure::default() };
-            (api::Progress::OpFailed { op, error }, Some(image.name.clone()))
+            (api::Progress::OpFailed { op: id, error }, Some(op.object().to_owned()))
         }
     };
     let _ = events.send(event);
@@ -102,7 +131,7 @@ pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
     let layers: Mutex<HashMap<image::Digest, (u64, u64)>> = Mutex::default();
     Arc::new(move |news| {
         let step = match news {
-            image::Progress::Fetched { layer, bytes, total } => {
+            image::Progress::Fetched { layer, bytes, total } | image::Progress::Pushed { layer, bytes, total } => {
                 let Ok(mut layers) = layers.lock() else { return };
                 layers.insert(layer, (bytes, total));
                 let (current, all) = layers.values().fold((0, 0), |(a, b), (bytes, total)| (a + bytes, b + total));
@@ -120,6 +149,7 @@ pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
             image::Progress::Resolving
             | image::Progress::Started { .. }
             | image::Progress::Exists { .. }
+            | image::Progress::Mounted { .. }
             | image::Progress::Unpacked { .. } => return,
         };
         let _ = events.send(step);

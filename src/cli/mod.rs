@@ -83,9 +83,16 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Config(args) => config::run(args, cx),
         Command::Explain(args) => explain::run(args, cx),
         Command::Pull(args) => pull::run(args, cx),
-        Command::Load(args) => load::run(args, cx),
+        Command::Push(args) => push::run(args, cx),
+        Command::Image(args) => image::run(args, cx),
         Command::Images(args) => images::run(args, cx),
         Command::Rmi(args) => rmi::run(args, cx),
+        Command::Tag(args) => tag::run(args, cx),
+        Command::Save(args) => save::run(args, cx),
+        Command::Load(args) => load::run(args, cx),
+        Command::Login(args) => login::run(args, cx),
+        Command::Logout(args) => logout::run(args, cx),
+        Command::System(args) => system::run(args, cx),
         Command::Version(args) => version::run(args, cx),
     }
 }

@@ -10,12 +10,12 @@ use super::{
     layer::{self, Expected, Intaken, LayerError, Unpacked},
     progress::{Progress, Report},
     reference::{Name, Reference},
-    registry::{self, Registry},
+    registry::{self, Remote},
     source::{
         self, From, Package, Part,
         manifest::{self, Blob},
     },
-    store::{Image, NewBlob, NewImage, NewLayer, Session, Store},
+    store::{Image, NewBlob, NewImage, NewLayer, Partial, Session, Store},
     tree,
 };
 use crate::{
@@ -33,6 +33,8 @@ use tokio::task::spawn_blocking;
 
 /// Layers at once. More connections to one registry gain nothing, and each has buffers.
 const PARALLEL: usize = 4;
+/// Bytes of a blob from which on it is kept when its pull is broken off.
+const WORTH_KEEPING: u64 = 1 << 20;
 /// Bytes between two reports about one layer.
 const REPORT_EVERY: u64 = 512 << 10;
 
@@ -125,7 +127,7 @@ async fn pull(
     credentials: &Credentials,
     report: Report,
 ) -> Result<Image> {
-    let registry = Registry::open(name, credentials, report.clone())?;
+    let registry = Remote::open(name, credentials, report.clone())?;
     if let Some(image) = here
         && let Some(digest) = registry.head().await?
         && image.repo_digests.contains(&name.at(digest).to_string())
@@ -154,7 +156,7 @@ async fn take_in(
     store: &Store,
     session: &Arc<Session>,
     package: Package,
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: &Report,
 ) -> Result<Digest> {
     let image = package.image.clone();
@@ -198,7 +200,7 @@ async fn take_layers(
     session: &Arc<Session>,
     package: &Package,
     chain: &[Digest],
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: &Report,
 ) -> (Vec<Taken>, Option<ImageError>) {
     let jobs: Vec<_> = package
@@ -212,6 +214,7 @@ async fn take_layers(
             diff_id: package.diff_ids[index],
             dir: (!store.has_layer(&chain[index])).then(|| session.fresh("layer")),
             blob: part.digest.is_none_or(|digest| !store.has_blob(&digest)).then(|| session.fresh("blob")),
+            store: store.clone(),
             _session: session.clone(),
             registry: registry.clone(),
             report: report.clone(),
@@ -240,10 +243,19 @@ struct Job {
     /// Where to put the files and the copy, when the store lacks them.
     dir: Option<PathBuf>,
     blob: Option<PathBuf>,
+    store: Store,
     /// Keeps the two paths alive.
     _session: Arc<Session>,
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<Remote>>,
     report: Report,
+}
+
+/// The copy of a blob while it is written.
+struct Copy {
+    path: PathBuf,
+    file: File,
+    /// Bytes that an earlier attempt left in it.
+    kept: u64,
 }
 
 impl Job {
@@ -256,24 +268,23 @@ impl Job {
             let blob = Blob { digest, size: self.part.size.unwrap_or(0), media_type: self.part.media_type };
             return Ok(Taken { index, blob, fresh_blob: None, fresh_layer: None });
         }
-        let (fresh_blob, dir, media_type) = (self.blob.clone(), self.dir.clone(), self.part.media_type.clone());
-        let intaken = match (self.part.from.clone(), self.registry.clone()) {
+        let (dir, media_type, image) = (self.dir.clone(), self.part.media_type.clone(), self.image.clone());
+        let (intaken, fresh_blob) = match (self.part.from.clone(), self.registry.clone()) {
             (From::File(window), _) => {
-                let image = self.image.clone();
-                blocking(&image, move || self.read(window, label)).await?
+                let copy = self.blob.as_deref().map(fresh_copy).transpose()?;
+                let path = self.blob.clone();
+                (blocking(&image, move || self.read(window, copy, label)).await?, path)
             }
-            (From::Registry, Some(registry)) => {
-                let (reader, work) = registry::fetch(registry, label);
-                let image = self.image.clone();
-                let reading = blocking(&image, move || self.read(reader, label));
-                let (fetched, read) = futures_util::join!(work, reading);
-                // When the download failed, that is why the reading did.
-                fetched?;
-                read?
+            // The blob is here and its files are not: damage, or a layer that was removed by hand.
+            (From::Registry, _) if self.blob.is_none() => {
+                let path = self.store.blob_file(&label);
+                let file = File::open(&path).map_err(ImageError::store("read", &path))?;
+                (blocking(&image, move || self.read(file, None, label)).await?, None)
             }
+            (From::Registry, Some(registry)) => self.fetch(registry, label).await?,
             (From::Registry, None) => {
                 let reason = "a layer without a source".to_owned();
-                return Err(ImageError::Abandoned { image: self.image, reason });
+                return Err(ImageError::Abandoned { image, reason });
             }
         };
         report(Progress::Unpacked { layer: label });
@@ -281,10 +292,69 @@ impl Job {
         Ok(Taken { index, blob, fresh_blob, fresh_layer: dir.map(|dir| (dir, intaken.unpacked)) })
     }
 
+    /// From the registry, behind what an earlier attempt left. When that turns out to be another content, once more
+    /// without it.
+    async fn fetch(mut self, registry: Arc<Remote>, label: Digest) -> Result<(Intaken, Option<PathBuf>)> {
+        let image = self.image.clone();
+        let copy = self.copy(label)?;
+        let (path, kept) = (copy.path.clone(), copy.kept);
+        let again = (kept > 0).then(|| self.again());
+        let beginning = copy.file.try_clone().map_err(ImageError::store("read", &copy.path))?.take(kept);
+        let (reader, work) = registry::fetch(registry.clone(), label, kept);
+        let reading = blocking(&image, move || self.read(beginning.chain(reader), Some(copy), label));
+        let (fetched, read) = futures_util::join!(work, reading);
+        match (fetched, read, again) {
+            (Ok(()), Ok(intaken), _) => Ok((intaken, Some(path))),
+            (Ok(()), Err(error), Some(again)) if is_about_content(&error) => {
+                std::fs::remove_file(&path).map_err(ImageError::store("remove", &path))?;
+                if let Some(dir) = &again.dir {
+                    tree::remove(dir).map_err(ImageError::store("remove", dir))?;
+                }
+                Box::pin(again.fetch(registry, label)).await
+            }
+            (Ok(()), Err(error), None) if is_about_content(&error) => {
+                let _ = std::fs::remove_file(&path);
+                Err(error)
+            }
+            // When the download failed, that is why the reading did.
+            (fetched, read, _) => Err(fetched.err().or(read.err()).unwrap_or(ImageError::Abandoned {
+                image,
+                reason: "neither reading nor fetching says why it failed".into(),
+            })),
+        }
+    }
+
+    /// The same task for a second attempt.
+    fn again(&mut self) -> Self {
+        Self {
+            index: self.index,
+            image: self.image.clone(),
+            part: self.part.clone(),
+            diff_id: self.diff_id,
+            dir: self.dir.clone(),
+            blob: self.blob.clone(),
+            store: self.store.clone(),
+            _session: self._session.clone(),
+            registry: self.registry.clone(),
+            report: self.report.clone(),
+        }
+    }
+
+    /// Where the blob is written to: behind what is there of it, or for small ones and those that another process
+    /// fetches just now, a new file.
+    fn copy(&self, digest: Digest) -> Result<Copy> {
+        let size = self.part.size.unwrap_or(0);
+        if size >= WORTH_KEEPING
+            && let Some(Partial { path, file, length }) = self.store.partial(&digest, size)?
+        {
+            return Ok(Copy { path, file, kept: length });
+        }
+        let path = self.blob.clone().unwrap_or_else(|| self._session.fresh("blob"));
+        fresh_copy(&path)
+    }
+
     /// Blocks until the layer is read, verified and unpacked.
-    fn read(self, source: impl Read, label: Digest) -> Result<Intaken> {
-        let new_file = |path: &PathBuf| File::create_new(path).map_err(ImageError::store("write", path));
-        let blob = self.blob.as_ref().map(new_file).transpose()?;
+    fn read(self, source: impl Read, copy: Option<Copy>, label: Digest) -> Result<Intaken> {
         if let Some(dir) = &self.dir {
             tree::make_top(dir).map_err(ImageError::store("make", dir))?;
         }
@@ -297,6 +367,7 @@ impl Job {
                 (self.report)(Progress::Fetched { layer: label, bytes, total: self.part.size.unwrap_or(0) });
             }
         };
+        let blob = copy.map(|copy| (copy.file, copy.kept));
         layer::intake(source, expected, blob, self.dir.as_deref(), &mut arrived).map_err(|error| match error {
             LayerError::BlobDigest { expected, actual } => {
                 let (image, what) = (self.image.clone(), "a layer of it".to_owned());
@@ -305,6 +376,20 @@ impl Job {
             source => ImageError::Layer { image: self.image.clone(), layer: label.short(), source },
         })
     }
+}
+
+fn fresh_copy(path: &Path) -> Result<Copy> {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+    Ok(Copy { path: path.to_owned(), file: file.map_err(ImageError::store("write", path))?, kept: 0 })
+}
+
+/// The bytes are not those that were asked for; all others may come again.
+fn is_about_content(error: &ImageError) -> bool {
+    matches!(
+        error,
+        ImageError::DigestMismatch { .. }
+            | ImageError::Layer { source: LayerError::Size { .. } | LayerError::DiffId { .. }, .. }
+    )
 }
 
 /// What of the session goes into the store: all blobs, and the layers up to the first that lacks, since a layer is

@@ -1,6 +1,8 @@
 //! What can go wrong with an image. Each error says what failed, on which object, and where it helps, what to do.
 
-use super::{credentials::CredentialError, digest::Digest, digest::DigestError, reference::ReferenceError};
+use super::{
+    credentials::CredentialError, digest::Digest, digest::DigestError, hosts::HostsError, reference::ReferenceError,
+};
 use crate::state::RecordError;
 use std::{
     io,
@@ -15,13 +17,21 @@ pub enum ImageError {
     Reference(#[from] ReferenceError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     #[error("image {image} is not on this host, and its pull policy is `never`")]
     NotLocal { image: String },
     /// The registry says no, and does not tell a missing repository from a hidden one.
     #[error(
-        "image {image}: {registry} denies access: the repository does not exist, or needs credentials in ~/.docker/config.json (`docker login {registry}`){detail}"
+        "image {image}: {registry} denies access: the repository does not exist, or needs a login (`muster login {registry}`){detail}"
     )]
     Unauthorized { image: String, registry: String, detail: String },
+    #[error("{registry} does not take this user and password{detail}")]
+    LoginRefused { registry: String, detail: String },
+    #[error(
+        "image {image}: {registry} answers no more for now{detail}. Most registries allow more to who is logged in (`muster login`), and a mirror needs to ask but once"
+    )]
+    RateLimited { image: String, registry: String, detail: String },
     #[error("image {image}: {registry} has no such image{detail}")]
     NotFound { image: String, registry: String, detail: String },
     #[error("image {image}: cannot reach {registry}: {reason}")]
@@ -46,6 +56,12 @@ pub enum ImageError {
     Source { image: String, path: PathBuf, reason: String },
     #[error("image {image} is in use by {user}; remove that first")]
     InUse { image: String, user: String },
+    #[error("image {image} has no registry in its name to push it to; give it one with `muster tag`")]
+    NoRegistry { image: String },
+    #[error("image {image} is a directory of this host and has no layers of its own")]
+    NotStored { image: String },
+    #[error("cannot write the archive: {source}")]
+    Write { source: io::Error },
     #[error("no such image: {0}")]
     NoSuchImage(String),
     #[error("`{prefix}` is the beginning of several image ids: {matches}")]

@@ -6,6 +6,7 @@
 //! layer       stream -> digest check -> decompress -> digest check -> files of one layer, nothing outside it
 //! store       blobs, unpacked layers and the index on disk; find, list, remove
 //! ensure      the whole way: is it here? else fetch, unpack, record
+//! push, save  the way back: store -> a registry, store -> an archive
 //! ```
 //!
 //! The store is shared by all processes of the host through its files and one lock; there is no daemon. What comes
@@ -18,22 +19,28 @@ pub mod credentials;
 pub mod digest;
 mod ensure;
 pub mod error;
+pub mod hosts;
 pub mod layer;
 mod pin;
 pub mod platform;
 pub mod progress;
+mod push;
 pub mod reference;
 mod registry;
+mod save;
 mod source;
 pub mod store;
 pub(crate) mod tree;
 
 pub use config::ImageConfig;
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Keeper, Login};
 pub use digest::Digest;
 pub use ensure::{ensure, load};
 pub use error::ImageError;
 pub use pin::pin;
 pub use progress::{Progress, Report};
+pub use push::{Pushed, push};
 pub use reference::Reference;
-pub use store::{Image, Removed, Store, Swept};
+pub use registry::check_login;
+pub use save::save;
+pub use store::{Hold, Image, ImageUse, InUse, Pruned, Removed, Store, Swept, Usage};

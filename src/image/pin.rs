@@ -6,7 +6,7 @@ use super::{
     error::Result,
     progress,
     reference::{Name, Reference},
-    registry::Registry,
+    registry::Remote,
 };
 
 /// `docker.io/library/redis:7` as `docker.io/library/redis:7@sha256:...`. What has a digest keeps it; what no registry
@@ -21,9 +21,9 @@ pub async fn pin(reference: &Reference, credentials: &Credentials) -> Result<Str
 }
 
 async fn digest_of(name: &Name, credentials: &Credentials) -> Result<Digest> {
-    let registry = Registry::open(name, credentials, progress::silent())?;
-    match registry.head().await? {
+    let remote = Remote::open(name, credentials, progress::silent())?;
+    match remote.head().await? {
         Some(digest) => Ok(digest),
-        None => registry.top().await,
+        None => remote.top().await,
     }
 }

@@ -18,6 +18,10 @@ pub enum Progress {
     Fetched { layer: Digest, bytes: u64, total: u64 },
     /// A layer is verified and unpacked.
     Unpacked { layer: Digest },
+    /// Bytes of a blob that have gone to a registry, and all it has.
+    Pushed { layer: Digest, bytes: u64, total: u64 },
+    /// The registry took a blob over from another of its repositories.
+    Mounted { layer: Digest, from: String },
     /// A request failed and is repeated after `wait`.
     Retrying { what: String, why: String, wait: Duration },
 }

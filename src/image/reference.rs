@@ -210,6 +210,10 @@ impl Name {
             (None, None) => DEFAULT_TAG.to_owned(),
         }
     }
+    /// Stands for a registry as a whole, where no image is meant.
+    pub(crate) fn of_registry(registry: &str) -> Self {
+        Self { registry: registry.to_owned(), repository: String::new(), tag: None, digest: None }
+    }
     /// The same repository, by digest alone.
     pub fn at(&self, digest: Digest) -> Self {
         Self { tag: None, digest: Some(digest), ..self.clone() }

@@ -44,6 +44,10 @@ pub enum Op {
         image: String,
         policy: PullPolicy,
     },
+    /// Of `muster push` alone.
+    PushImage {
+        image: String,
+    },
     /// `key` in the model.
     CreateNetwork {
         key: String,
@@ -144,6 +148,7 @@ impl Op {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::PullImage { .. } => "pull",
+            Self::PushImage { .. } => "push",
             Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => "create",
             Self::RemoveNetwork { .. }
             | Self::RemoveVolume { .. }
@@ -158,7 +163,7 @@ impl Op {
     /// `Container`, `Network`, `Volume`, `Image` or `Service`, as docker compose prints them.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::PullImage { .. } | Self::RemoveImage { .. } => "Image",
+            Self::PullImage { .. } | Self::PushImage { .. } | Self::RemoveImage { .. } => "Image",
             Self::CreateNetwork { .. } | Self::RemoveNetwork { .. } => "Network",
             Self::CreateVolume { .. } | Self::RemoveVolume { .. } => "Volume",
             Self::AwaitCondition { .. } => "Service",
@@ -168,7 +173,7 @@ impl Op {
     /// Name of what it acts on.
     pub fn object(&self) -> &str {
         match self {
-            Self::PullImage { image, .. } | Self::RemoveImage { image } => image,
+            Self::PullImage { image, .. } | Self::PushImage { image } | Self::RemoveImage { image } => image,
             Self::CreateNetwork { key } | Self::CreateVolume { key } => key,
             Self::RemoveNetwork { name } | Self::RemoveVolume { name } => name,
             Self::CreateContainer { name, .. }

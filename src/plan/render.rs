@@ -63,6 +63,8 @@ impl Summary {
         for (id, planned) in plan.ops.iter().enumerate() {
             match &planned.op {
                 Op::PullImage { .. } => summary.pull += 1,
+                // No plan that is shown has it.
+                Op::PushImage { .. } => {}
                 Op::CreateNetwork { .. } | Op::CreateVolume { .. } | Op::CreateContainer { .. } => {
                     let anew = planned.after.iter().any(|before| replaced.contains(&(id, *before)));
                     if anew { summary.recreate += 1 } else { summary.create += 1 }

@@ -114,6 +114,8 @@ pub async fn create(order: Order<'_>, project: &Project, hands: &Hands) -> Resul
         .services
         .get(&order.slot.service)
         .ok_or_else(|| failure(format!("no such service: {}", order.slot.service)))?;
+    // Until the record says that the image is in use.
+    let _hold = hands.images.hold().map_err(failure)?;
     let image = image_of(service, hands)?;
     let id = ContainerId::new(ids::hex(&random()?));
     let mut parts = Parts::default();

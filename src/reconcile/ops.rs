@@ -33,6 +33,7 @@ type Detail = Option<String>;
 pub async fn carry_out(id: OpId, op: &Op, context: &Context<'_>) -> Result<Detail, Failure> {
     match op {
         Op::PullImage { image, policy } => pull(id, image, *policy, context).await,
+        Op::PushImage { .. } => Err(failure("pushing is the command line's own work")),
         Op::CreateNetwork { key } => create_network(key, context).await,
         Op::RemoveNetwork { name } => remove_network(name, context).await,
         Op::CreateVolume { key } => create_volume(key, context),
@@ -84,6 +85,8 @@ fn figures(step: &image::Progress) -> (String, Option<u64>, Option<u64>) {
         P::Exists { layer } => (format!("{} exists", layer.short()), None, None),
         P::Fetched { layer, bytes, total } => (layer.short(), Some(*bytes), (*total > 0).then_some(*total)),
         P::Unpacked { layer } => (format!("{} unpacked", layer.short()), None, None),
+        P::Pushed { layer, bytes, total } => (layer.short(), Some(*bytes), Some(*total)),
+        P::Mounted { layer, from } => (format!("{} mounted from {from}", layer.short()), None, None),
         P::Retrying { what, why, wait } => (format!("{what}: {why}; again in {wait:?}"), None, None),
     }
 }
@@ -146,7 +149,7 @@ async fn delete_volume(name: &str, hands: &Hands) -> Result<(), Failure> {
 fn remove_image(image: &str, context: &Context<'_>) -> Result<Detail, Failure> {
     let reference = Reference::parse(image).map_err(failure)?;
     let users = remove::image_users(&context.hands.layout)?;
-    context.hands.images.remove(&reference, &|id| users.get(id).cloned()).map_err(failure)?;
+    context.hands.images.remove(&reference, false, &|id| users.get(id).cloned()).map_err(failure)?;
     context.owner.note("image", "untag", image, image);
     Ok(None)
 }

@@ -1,6 +1,7 @@
 //! Images made in memory, and the small servers that the image tests pull them from.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod debian;
 pub mod http;
 
 use flate2::{Compression, write::GzEncoder};

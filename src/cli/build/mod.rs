@@ -178,7 +178,7 @@ async fn all(cx: &mut Context, site: &Site, requests: Vec<Request>, mode: Mode) 
         let (begin, rest) = waiting.into_iter().partition::<Vec<_>, _>(|(_, request)| ready(request));
         waiting = rest;
         for (number, request) in begin {
-            running.push(one::build(site, request, number, sender.clone()));
+            running.push(one::one(site, request, number, sender.clone()));
         }
         if running.is_empty() {
             break;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     build::{
-        BuildError, Event, StepError, build,
+        self, BuildError, Event, StepError,
         frontend::{self, Configurations},
         op::{Op, Plan, StepId},
     },
@@ -40,7 +40,7 @@ pub enum News {
 const LOADS: usize = usize::MAX / 2;
 
 /// The service, and the image that it has now. `number` tells this build from the others.
-pub async fn build(
+pub async fn one(
     site: &Site,
     request: Request,
     number: usize,
@@ -74,7 +74,7 @@ impl Build<'_> {
             let _ = news.send(event(number, told));
         });
         let Request { service, file, text, inputs, engine, .. } = request;
-        build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
+        build::build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
             .await
             .map_err(|error| failed(&service, &file, &text, &error))
     }

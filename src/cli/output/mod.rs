@@ -1,8 +1,10 @@
 //! What people and programs read: values in, text out. No verb formats anything itself.
 
+pub mod disk_use;
 pub mod duration;
 pub mod failure;
 pub mod file;
+pub mod image_list;
 pub mod images;
 pub mod labels;
 pub mod ls;

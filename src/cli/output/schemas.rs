@@ -1,7 +1,12 @@
 //! JSON Schemas of what muster writes for programs, made from the types that are written.
 
-use super::{images, ls, progress, ps};
-use crate::{api::Event, cli::verbs::version::Version, compose, plan::Plan};
+use super::{disk_use, image_list, images, ls, progress, ps};
+use crate::{
+    api::Event,
+    cli::verbs::{image::HistoryRow, version::Version},
+    compose,
+    plan::Plan,
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
@@ -10,11 +15,14 @@ pub fn documents() -> Vec<(&'static str, Value)> {
     vec![
         ("compose.schema.json", compose::schema::document()),
         ("events.schema.json", of::<Event>("A line of events.jsonl")),
+        ("image-history.schema.json", of::<HistoryRow>("A line of muster image history --format json")),
+        ("image-ls.schema.json", of::<image_list::Row>("A line of muster image ls --format json")),
         ("images.schema.json", of::<Vec<images::Row>>("muster images --format json")),
         ("ls.schema.json", of::<Vec<ls::Project>>("muster ls --format json")),
         ("plan.schema.json", of::<Plan>("muster plan --format json")),
         ("progress.schema.json", of::<progress::Message<'_>>("A line of muster --progress json")),
         ("ps.schema.json", of::<ps::Row>("A line of muster ps --format json")),
+        ("system-df.schema.json", of::<disk_use::Row>("A line of muster system df --format json")),
         ("version.schema.json", of::<Version>("muster version --format json")),
     ]
 }

@@ -9,7 +9,7 @@
 
 mod pump;
 mod streams;
-mod terminal;
+pub mod terminal;
 
 pub use pump::{Aim, End, Session};
 pub use streams::{Given, Wish};

@@ -45,3 +45,26 @@ pub fn resize(pty: impl AsFd, (rows, cols): (u16, u16)) {
 fn stdin() -> impl AsFd {
     rustix::stdio::stdin()
 }
+
+/// What is typed is not shown until this is dropped.
+#[derive(Debug)]
+pub struct Hidden {
+    before: Termios,
+}
+
+impl Hidden {
+    /// At standard input.
+    pub fn enter() -> io::Result<Self> {
+        let before = termios::tcgetattr(stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(termios::LocalModes::ECHO);
+        termios::tcsetattr(stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(stdin(), OptionalActions::Drain, &self.before);
+    }
+}

@@ -4,7 +4,8 @@ use super::{LayerError, Limits, Unpacked, decompress, unpack};
 use crate::image::digest::{Digest, Hasher};
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -29,12 +30,12 @@ pub struct Intaken {
     pub unpacked: Unpacked,
 }
 
-/// Reads `source` to its end. `blob` gets a copy; `dir`, which is empty, gets the files. `arrived` is told each number
-/// of bytes.
+/// Reads `source` to its end. `blob` gets a copy behind the bytes that it has already, with which the source begins;
+/// `dir`, which is empty, gets the files. `arrived` is told each number of bytes.
 pub fn intake(
     source: impl Read,
     expected: Expected,
-    blob: Option<File>,
+    blob: Option<(File, u64)>,
     dir: Option<&Path>,
     arrived: &mut dyn FnMut(u64),
 ) -> Result<Intaken, LayerError> {
@@ -111,7 +112,8 @@ struct Meter<'a, R> {
     hasher: Hasher,
     count: u64,
     limit: Option<u64>,
-    blob: Option<File>,
+    /// With the bytes that it has already.
+    blob: Option<(File, u64)>,
     /// The reason of an error of ours that has to pass through other readers.
     failed: Option<LayerError>,
     arrived: &'a mut dyn FnMut(u64),
@@ -123,17 +125,19 @@ impl<R: Read> Read for Meter<'_, R> {
             return Err(io::ErrorKind::Other.into());
         }
         let length = self.source.read(buffer)?;
+        let before = self.count;
         self.count += length as u64;
         if let Some(limit) = self.limit.filter(|limit| self.count > *limit) {
             self.failed = Some(LayerError::Size { expected: limit, actual: self.count });
             return Err(io::ErrorKind::Other.into());
         }
         self.hasher.update(&buffer[..length]);
-        if let Some(blob) = &mut self.blob
-            && let Err(error) = blob.write_all(&buffer[..length])
-        {
-            self.failed = Some(LayerError::Blob(error));
-            return Err(io::ErrorKind::Other.into());
+        if let Some((blob, kept)) = &self.blob {
+            let fresh = usize::try_from(kept.saturating_sub(before)).unwrap_or(length).min(length);
+            if let Err(error) = blob.write_all_at(&buffer[fresh..length], before + fresh as u64) {
+                self.failed = Some(LayerError::Blob(error));
+                return Err(io::ErrorKind::Other.into());
+            }
         }
         (self.arrived)(length as u64);
         Ok(length)

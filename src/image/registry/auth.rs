@@ -1,17 +1,18 @@
 //! Logging in: Basic, or a token from the server that the registry names (distribution, "Token Authentication").
 //!
 //! A password goes to the registry it belongs to, or to the token server which that registry names, and to the latter
-//! over HTTPS alone (or on loopback). reqwest takes it away on a redirect to anybody else.
+//! over HTTPS alone (or on loopback, or where the registry itself is). reqwest takes it away on a redirect to anybody
+//! else.
 
 use super::{
-    Registry, cause,
+    Access, Registry, cause,
     challenge::{self, Challenge},
-    is_safe, message, read_bounded,
+    read_bounded,
+    refusal::message,
 };
 use crate::image::{
     credentials::{Credentials, Login},
     error::{ImageError, Result},
-    reference::Name,
 };
 use reqwest::{RequestBuilder, Response, Url, header};
 use serde::Deserialize;
@@ -22,8 +23,10 @@ const MAX_TOKEN: u64 = 1 << 20;
 
 /// What is said to the registry at present.
 pub struct Authority {
+    /// What the credentials are filed under.
     registry: String,
-    repository: String,
+    /// What a token has to be good for, besides what a challenge says.
+    scopes: Vec<String>,
     credentials: Credentials,
     answer: Mutex<Option<Answer>>,
 }
@@ -41,13 +44,20 @@ struct Token {
 }
 
 impl Authority {
-    pub fn new(name: &Name, credentials: Credentials) -> Self {
-        Self {
-            registry: name.registry().to_owned(),
-            repository: name.repository().to_owned(),
-            credentials,
-            answer: Mutex::new(None),
-        }
+    pub fn new(registry: &str, repository: &str, access: Access, credentials: Credentials) -> Self {
+        let scopes = match access {
+            Access::Pull => vec![format!("repository:{repository}:pull")],
+            Access::Push { from } => {
+                let own = format!("repository:{repository}:pull,push");
+                [own].into_iter().chain(from.iter().map(|other| format!("repository:{other}:pull"))).collect()
+            }
+        };
+        Self { registry: registry.to_owned(), scopes, credentials, answer: Mutex::new(None) }
+    }
+
+    /// For a login alone: of no repository.
+    pub fn without_scope(registry: &str, credentials: Credentials) -> Self {
+        Self { registry: registry.to_owned(), scopes: Vec::new(), credentials, answer: Mutex::new(None) }
     }
 
     /// Adds what the registry wants to see.
@@ -75,8 +85,7 @@ impl Authority {
                 Login::Anonymous | Login::IdentityToken(_) => return Ok(false),
             },
             Challenge::Bearer { realm, service, scope } => {
-                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
-                Answer::Bearer(self.token(registry, &realm, service.as_deref(), &scope, &login).await?)
+                Answer::Bearer(self.token(registry, &realm, service.as_deref(), scope.as_deref(), &login).await?)
             }
         };
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
@@ -88,30 +97,37 @@ impl Authority {
         registry: &Registry,
         realm: &str,
         service: Option<&str>,
-        scope: &str,
+        asked: Option<&str>,
         login: &Login,
     ) -> Result<String> {
         let url =
             Url::parse(realm).map_err(|error| registry.distrusted(format!("its token server `{realm}`: {error}")))?;
-        if !is_safe(&url) {
+        if !registry.may_be_told(&url) {
             let origin = url.origin().ascii_serialization();
             return Err(registry.distrusted(format!("its token server {origin} does not speak HTTPS")));
         }
-        let pairs = [("scope", Some(scope)), ("service", service)];
-        let pairs = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        // What the registry asks for now, and what will be asked for later in the same repository.
+        let asked = asked.filter(|asked| !self.scopes.iter().any(|scope| scope == asked));
+        let scopes: Vec<&str> = asked.into_iter().chain(self.scopes.iter().map(String::as_str)).collect();
+        let client = registry.client_for(&url)?;
         let request = match login {
             Login::IdentityToken(token) => {
-                let fixed = [("grant_type", "refresh_token"), ("client_id", "muster"), ("refresh_token", token)];
-                registry
-                    .client
+                // RFC 6749 section 3.3: one parameter, parted by spaces.
+                let scope = scopes.join(" ");
+                let mut pairs =
+                    vec![("grant_type", "refresh_token"), ("client_id", "muster"), ("refresh_token", token)];
+                pairs.extend((!scope.is_empty()).then_some(("scope", scope.as_str())));
+                pairs.extend(service.map(|service| ("service", service)));
+                client
                     .post(url.clone())
                     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(form(&url, pairs.chain(fixed)))
+                    .body(form(&url, pairs.into_iter()))
             }
             Login::Password { .. } | Login::Anonymous => {
                 let mut url = url;
-                url.query_pairs_mut().extend_pairs(pairs);
-                let request = registry.client.get(url);
+                let pairs = scopes.iter().map(|scope| ("scope", *scope));
+                url.query_pairs_mut().extend_pairs(pairs.chain(service.map(|service| ("service", service))));
+                let request = client.get(url);
                 match login {
                     Login::Password { user, password } => request.basic_auth(user, Some(password)),
                     _ => request,

@@ -1,9 +1,9 @@
 //! One blob as a stream of bytes, across dropped connections.
 
-use super::{Registry, cause, retry::Attempt};
+use super::{Registry, Remote, cause, retry::Attempt};
 use crate::image::{digest::Digest, error::Result};
 use bytes::Bytes;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{StatusCode, header};
 use std::{
     io::{self, Read},
     sync::Arc,
@@ -16,7 +16,7 @@ const CHUNKS: usize = 16;
 /// Broken connections within one blob.
 const MAX_BREAKS: u32 = 32;
 
-type Chunk = io::Result<Bytes>;
+pub type Chunk = io::Result<Bytes>;
 
 /// The reading end, for a thread that may block.
 pub struct BlobReader {
@@ -24,35 +24,49 @@ pub struct BlobReader {
     current: Bytes,
 }
 
-/// Starts to fetch a blob. The future does the work and has to be driven while the reader is read.
-pub fn fetch(registry: Arc<Registry>, digest: Digest) -> (BlobReader, impl Future<Output = Result<()>> + Send) {
+/// Starts to fetch a blob from the byte `from` on. The future does the work and has to be driven while the reader is
+/// read.
+pub fn fetch(remote: Arc<Remote>, digest: Digest, from: u64) -> (BlobReader, impl Future<Output = Result<()>> + Send) {
     let (sender, chunks) = mpsc::channel(CHUNKS);
     let reader = BlobReader { chunks, current: Bytes::new() };
-    (reader, async move { registry.send_blob(digest, &sender).await })
+    let work = async move {
+        let result = remote.send_blob(digest, from, &sender).await;
+        if result.is_err() {
+            // Without this the reader would take the end of the channel for the end of the blob.
+            let _ = sender.send(Err(io::Error::other("the download failed"))).await;
+        }
+        result
+    };
+    (reader, work)
 }
 
 impl Registry {
     /// A broken connection is taken up where it broke. Whoever reads checks the digest of the whole.
-    async fn send_blob(&self, digest: Digest, sender: &mpsc::Sender<Chunk>) -> Result<()> {
+    pub async fn send_blob(&self, digest: Digest, sent: &mut u64, sender: &mpsc::Sender<Chunk>) -> Result<()> {
         let url = self.url("blobs", &digest.to_string())?;
         let mut attempt = Attempt::first();
-        let mut sent: u64 = 0;
         for _ in 0..MAX_BREAKS {
-            let from = (sent > 0).then_some(sent);
-            let mut response = match self.request(Method::GET, &url, "*/*", from).await {
-                Ok(response) if response.status().is_success() => response,
-                Ok(response) => return self.give_up(self.failure(response).await, sender).await,
-                Err(error) => return self.give_up(error, sender).await,
+            let from = *sent;
+            let response = self
+                .request(&url, &|client| {
+                    let request = client.get(url.clone()).header(header::ACCEPT, "*/*");
+                    if from == 0 { request } else { request.header(header::RANGE, format!("bytes={from}-")) }
+                })
+                .await?;
+            let mut response = match response.status() {
+                // There is nothing behind what has come already: the reader will see whether that is all.
+                StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => return Ok(()),
+                status if status.is_success() => response,
+                _ => return Err(self.failure(response).await),
             };
             // A server that does not know ranges starts over.
             let mut skip = if response.status() == StatusCode::PARTIAL_CONTENT {
-                if !starts_at(&response, sent) {
-                    let error = self.distrusted("it answers with another part of a layer than was asked for".into());
-                    return self.give_up(error, sender).await;
+                if !starts_at(&response, from) {
+                    return Err(self.distrusted("it answers with another part of a layer than was asked for".into()));
                 }
                 0
             } else {
-                sent
+                from
             };
             let why = loop {
                 match response.chunk().await {
@@ -64,7 +78,7 @@ impl Registry {
                         if fresh.is_empty() {
                             continue;
                         }
-                        sent += fresh.len() as u64;
+                        *sent += fresh.len() as u64;
                         // It got further: the next break is a new one.
                         attempt = Attempt::first();
                         if sender.send(Ok(fresh)).await.is_err() {
@@ -75,18 +89,9 @@ impl Registry {
                     Err(error) => break cause(&error),
                 }
             };
-            if let Err(error) = self.pause(&mut attempt, &url, why, None).await {
-                return self.give_up(error, sender).await;
-            }
+            self.pause(&mut attempt, &url, why, None).await?;
         }
-        let error = self.unreachable(format!("the connection broke {MAX_BREAKS} times within one layer"));
-        self.give_up(error, sender).await
-    }
-
-    /// Without this the reader would take the end of the channel for the end of the blob.
-    async fn give_up(&self, error: crate::image::ImageError, sender: &mpsc::Sender<Chunk>) -> Result<()> {
-        let _ = sender.send(Err(io::Error::other("the download failed"))).await;
-        Err(error)
+        Err(self.unreachable(format!("the connection broke {MAX_BREAKS} times within one layer")))
     }
 }
 

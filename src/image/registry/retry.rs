@@ -42,10 +42,23 @@ impl Attempt {
     }
 }
 
-/// `Retry-After`, in its form of seconds.
+/// Whether a pause that a registry asks for is one that a person would wait for.
+pub fn is_bearable(wait: Duration) -> bool {
+    wait <= LONGEST
+}
+
+/// `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3).
 pub fn after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    parse(response.headers().get(header::RETRY_AFTER)?.to_str().ok()?, jiff::Timestamp::now())
+}
+
+fn parse(text: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -58,11 +71,21 @@ mod tests {
         assert_eq!(attempt.next(None), Some(Duration::from_millis(250)));
         assert_eq!(attempt.next(Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(attempt.next(Some(Duration::from_secs(7000))), Some(LONGEST));
+        assert!(is_bearable(LONGEST) && !is_bearable(Duration::from_secs(7000)));
         assert_eq!(attempt.next(None), None);
         let mut attempt = Attempt::first();
         attempt.unconnected();
         assert_eq!(attempt.next(None), Some(Duration::from_millis(250)));
         assert_eq!(attempt.next(None), Some(Duration::from_millis(750)));
         assert_eq!(attempt.next(None), None);
+    }
+
+    #[test]
+    fn a_registry_may_name_seconds_or_a_date() {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        assert_eq!(parse(" 7 ", now), Some(Duration::from_secs(7)));
+        assert_eq!(parse("Sun, 22 Nov 2026 10:00:30 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(parse("Sun, 22 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(parse("soon", now), None);
     }
 }

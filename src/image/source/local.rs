@@ -47,11 +47,23 @@ pub fn open(reference: &Reference, spool: &Path) -> Result<Package> {
 pub fn open_all(file: File, path: &Path, spool: &Path) -> Result<Vec<Package>> {
     let image = path.display().to_string();
     let archive = Archive::open(file, spool).map_err(|error| unreadable(&image, path, &error))?;
-    if let Some(packages) = docker::packages(&archive, path, Wanted::All, &image)? {
-        return Ok(packages);
-    }
+    let by_docker = docker::packages(&archive, path, Wanted::All, &image)?;
     let layout = Layout::Archive(archive);
     let reader = Reader { layout: &layout, image, path: path.to_owned() };
+    let Some(mut packages) = by_docker else { return by_index(&reader) };
+    // Since version 25 docker writes both. The names are docker's; manifests and digests, which a push needs, are only
+    // in the layout.
+    let of_layout = by_index(&reader).unwrap_or_default();
+    for package in &mut packages {
+        if let Some(same) = of_layout.iter().find(|other| other.config == package.config) {
+            (package.manifest, package.layers) = (same.manifest.clone(), same.layers.clone());
+        }
+    }
+    Ok(packages)
+}
+
+/// Every image of a layout.
+fn by_index(reader: &Reader<'_>) -> Result<Vec<Package>> {
     let entries = reader.index()?;
     entries
         .iter()

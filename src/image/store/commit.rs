@@ -58,7 +58,11 @@ impl Store {
         sync_file_system(session.path()).map_err(ImageError::store("sync", session.path()))?;
         for blob in blobs {
             let target = self.blob(&blob.digest);
-            fs::rename(&blob.file, &target).map_err(ImageError::store("write", &target))?;
+            match fs::rename(&blob.file, &target) {
+                // Another process completed the same broken-off download and moved it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => {}
+                other => other.map_err(ImageError::store("write", &target))?,
+            }
         }
         for layer in layers {
             let target = self.layer(&layer.chain_id);

@@ -92,6 +92,16 @@ impl Index {
         self.entries.push(entry);
     }
 
+    /// Takes names off an image, and with the last one the image out of the list. With `keep` it stays without a name:
+    /// somebody may be about to use it, and the next prune will know.
+    pub fn take_away(&mut self, id: &Digest, names: &[Reference], keep: bool) {
+        let Some(entry) = self.entries.iter().find(|entry| entry.id == *id).cloned() else { return };
+        self.entries.retain(|e| e.id != *id || e.name.as_ref().is_some_and(|name| !names.contains(name)));
+        if keep && !self.entries.iter().any(|e| e.id == *id) {
+            self.entries.push(Entry { name: None, stamp: None, ..entry });
+        }
+    }
+
     fn release(&mut self, name: &Reference, successor: Option<Digest>) {
         let Some(position) = self.entries.iter().position(|entry| entry.name.as_ref() == Some(name)) else { return };
         let mut old = self.entries.remove(position);

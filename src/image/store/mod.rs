@@ -3,6 +3,7 @@
 //! ```text
 //! <images>/oci-layout, index.json, blobs/sha256/<hex>   the layout; index.json is the only list of what is here
 //! <images>/layers/<chain id>/                           the files of one layer, in overlayfs' own form
+//! <images>/partial/<hex>                                a blob as far as it came, locked by who fetches it
 //! <images>/tmp/<session>/                               work in progress, locked by the process that does it
 //! ```
 //!
@@ -12,12 +13,20 @@
 mod blob;
 mod commit;
 mod index;
+mod partial;
 mod remove;
 mod session;
+mod tag;
+mod usage;
 mod workshop;
 
-pub use remove::{Removed, Swept};
+pub use remove::{InUse, Pruned, Removed, Swept};
+pub use session::Hold;
+pub use usage::{ImageUse, Usage};
 pub use workshop::{BuiltImage, BuiltLayer, ImageLayer, Workshop};
+
+pub(super) use index::Entry;
+pub(super) use partial::Partial;
 
 pub(super) use commit::{NewBlob, NewImage, NewLayer};
 pub(super) use session::Session;
@@ -34,7 +43,7 @@ use crate::{
     model::ids::ImageId,
     state::{Layout, Lock},
 };
-use index::{Entry, Index};
+use index::Index;
 use serde::Serialize;
 use std::{
     fs, io,
@@ -128,6 +137,9 @@ impl Store {
     /// The one layer of an image that has none: overlayfs wants a lowerdir.
     fn empty_layer(&self) -> PathBuf {
         self.layers().join("empty")
+    }
+    fn partials(&self) -> PathBuf {
+        self.root.join("partial")
     }
     fn sessions(&self) -> PathBuf {
         self.root.join("tmp")

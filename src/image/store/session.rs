@@ -19,6 +19,21 @@ use std::{
 };
 
 const LOCK: &str = "lock";
+/// Host-wide lock, shared by those who are about to use an image.
+const HOLD: &str = "images-held";
+
+/// See `Store::hold`.
+#[derive(Debug)]
+pub struct Hold {
+    _file: File,
+}
+
+fn hold_file(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
+}
 
 #[derive(Debug)]
 pub(in crate::image) struct Session {
@@ -63,8 +78,30 @@ impl Store {
         Ok(abandoned)
     }
 
+    /// Keeps every image that is found from now on: until this is dropped nothing leaves the store. For the time
+    /// between finding an image and writing the record of the container that uses it.
+    pub fn hold(&self) -> Result<Hold> {
+        let path = self.layout().host_lock(HOLD);
+        let file = hold_file(&path).map_err(ImageError::store("lock", &path))?;
+        file.lock_shared().map_err(ImageError::store("lock", &path))?;
+        Ok(Hold { _file: file })
+    }
+
+    fn is_held(&self) -> Result<bool> {
+        let path = self.layout().host_lock(HOLD);
+        let file = hold_file(&path).map_err(ImageError::store("lock", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(ImageError::store("lock", &path)(error)),
+        }
+    }
+
     /// Whether some process is at work. The caller holds the store's lock.
     pub(super) fn busy(&self) -> Result<bool> {
+        if self.is_held()? {
+            return Ok(true);
+        }
         for dir in self.session_dirs()? {
             if matches!(owner(&dir)?, Owner::Alive) {
                 return Ok(true);
@@ -143,6 +180,11 @@ mod tests {
         assert!(store.busy().unwrap());
         drop(living);
         drop(other);
+        assert!(!store.busy().unwrap());
+        let (first, second) = (store.hold().unwrap(), store.hold().unwrap());
+        drop(first);
+        assert!(store.busy().unwrap());
+        drop(second);
         assert!(!store.busy().unwrap());
         assert_eq!(store.session_dirs().unwrap().len(), 0);
     }

@@ -1,0 +1,66 @@
+//! `muster push`: images of services, to the registries in their names.
+
+use crate::{
+    cli::{
+        context::Context,
+        exit::{Code, Error, Outcome},
+        fetch,
+        output::progress::Mode,
+    },
+    compose::Purpose,
+    image::Reference,
+    model::Project,
+};
+use indexmap::IndexSet;
+
+/// Push service images
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Push what it can and ignores images with push failures
+    #[arg(long)]
+    ignore_push_failures: bool,
+    /// Also push images of services declared as dependencies
+    #[arg(long)]
+    include_deps: bool,
+    /// Push without printing progress information
+    #[arg(short, long)]
+    quiet: bool,
+    /// Services; all without any
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+pub fn run(args: Args, cx: &mut Context) -> Outcome {
+    let loaded = cx.load(&args.services, Purpose::Look)?;
+    let images = images(&args, &loaded.project);
+    let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
+    let parallel = cx.parallel(&loaded.environment)?;
+    let failed = fetch::push(cx, &images, mode, parallel)?;
+    match failed.is_empty() || args.ignore_push_failures {
+        true => Ok(Code::SUCCESS),
+        false => Err(Error::Reported),
+    }
+}
+
+/// Each image once. What is no name of a registry (`rootfs:`, `oci:`) has nowhere to go, and is left out unless its
+/// service was named.
+fn images(args: &Args, project: &Project) -> Vec<String> {
+    let mut open: Vec<&str> = match args.services.is_empty() {
+        true => project.services.keys().map(String::as_str).collect(),
+        false => args.services.iter().map(String::as_str).collect(),
+    };
+    open.reverse();
+    let (mut seen, mut images) = (Vec::new(), IndexSet::new());
+    while let Some(name) = open.pop() {
+        let Some(service) = project.services.get(name).filter(|_| !seen.contains(&name)) else { continue };
+        seen.push(name);
+        if args.include_deps {
+            open.extend(service.depends_on.keys().map(String::as_str));
+        }
+        let has_registry = matches!(Reference::parse(&service.image), Ok(Reference::Registry(_)));
+        if has_registry || args.services.iter().any(|asked| asked == name) {
+            images.insert(service.image.clone());
+        }
+    }
+    images.into_iter().collect()
+}
