@@ -36,11 +36,7 @@ fn run(world: &World, script: &str) -> (Vec<String>, String) {
     run_with(world, script, |_| {})
 }
 
-fn run_with(
-    world: &World,
-    script: &str,
-    change: impl FnOnce(&mut muster::build::op::Run),
-) -> (Vec<String>, String) {
+fn run_with(world: &World, script: &str, change: impl FnOnce(&mut muster::build::op::Run)) -> (Vec<String>, String) {
     let mut plans = Plans::new();
     let base = plans.base();
     let run = plans.run_with(base, script, change);
@@ -103,7 +99,8 @@ fn mount_points_leave_no_trace() {
             gid: 0,
         },
     ];
-    let script = "cat /etc/resolv.conf /etc/hosts > /dev/null && ls -d /new/tmpfs /lib/deep/secret /proc/self /sys/class";
+    let script =
+        "cat /etc/resolv.conf /etc/hosts > /dev/null && ls -d /new/tmpfs /lib/deep/secret /proc/self /sys/class";
     let (layer, output) = run_with(&world, script, |run| run.mounts = mounts);
     assert_eq!(layer, [""; 0]);
     assert_eq!(output.lines().count(), 4, "{output}");
@@ -225,7 +222,8 @@ fn a_cache_stays_and_is_locked() {
     let both = |sharing| {
         let mut plans = Plans::new();
         let base = plans.base();
-        let script = |n: u32| format!("mkdir /cache/busy || echo taken {n}; sleep 0.5; rmdir /cache/busy; echo {n} > /done");
+        let script =
+            |n: u32| format!("mkdir /cache/busy || echo taken {n}; sleep 0.5; rmdir /cache/busy; echo {n} > /done");
         let one = plans.run_with(base, &script(1), |run| run.mounts = vec![cache("d", sharing)]);
         let two = plans.run_with(base, &script(2), |run| run.mounts = vec![cache("d", sharing)]);
         let from = |id: StepId| muster::build::op::CopySource::Path { from: Source::Step(id), path: "/done".into() };
@@ -260,7 +258,8 @@ fn secrets_touch_no_layer() {
         secret("bytes", Some("/run/secrets/bytes"), Some("BYTES"), true),
         secret("none", Some("/run/secrets/none"), None, false),
     ];
-    let script = "cat /run/secrets/*; echo; stat -c '%a %u:%g' /run/secrets/file; echo $BYTES; grep -c tmpfs /proc/mounts";
+    let script =
+        "cat /run/secrets/*; echo; stat -c '%a %u:%g' /run/secrets/file; echo $BYTES; grep -c tmpfs /proc/mounts";
     let (layer, output) = run_with(&world, script, |run| run.mounts = mounts);
     assert!(output.starts_with("from bytesfrom a file\n440 1000:5\nfrom bytes\n"), "{output}");
     assert_eq!(layer, [""; 0]);
@@ -283,8 +282,7 @@ fn an_agent_is_reached_through_its_socket() {
         stream.read_to_string(&mut asked).unwrap();
         asked
     });
-    let mount =
-        Mount::Ssh { id: "default".into(), target: None, required: true, mode: 0o600, uid: 1000, gid: 1001 };
+    let mount = Mount::Ssh { id: "default".into(), target: None, required: true, mode: 0o600, uid: 1000, gid: 1001 };
     let script = "echo $SSH_AUTH_SOCK; stat -c '%a %u' $SSH_AUTH_SOCK; echo asked | nc -w 2 local:$SSH_AUTH_SOCK";
     let (layer, output) = run_with(&world, script, |run| {
         run.user = "app".into();

@@ -330,7 +330,13 @@ fn walk(dir: &Path, path: &Path, lines: &mut Vec<String>) {
             lines.push(format!("d {state}"));
             walk(dir, &path, lines);
         } else if kind.is_symlink() {
-            lines.push(format!("l {}:{} {} -> {}", meta.uid(), meta.gid(), path.display(), fs::read_link(&here).unwrap().display()));
+            lines.push(format!(
+                "l {}:{} {} -> {}",
+                meta.uid(),
+                meta.gid(),
+                path.display(),
+                fs::read_link(&here).unwrap().display()
+            ));
         } else if kind.is_char_device() && meta.rdev() == 0 {
             lines.push(format!("whiteout {}", path.display()));
         } else if kind.is_file() {

@@ -33,6 +33,13 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
             let built = BuiltLayer { layer: layer.clone(), fresh_blob: None, bytes: None };
             return Ok(Packaged { built, created: None });
         }
+        From::Host => {
+            return Err(StepError::Refused(format!(
+                "the image stands on {}, a directory of this host, which is no layer; begin a stage with FROM scratch \
+                 and take what the image needs by COPY --from",
+                layer.dir.display()
+            )));
+        }
         From::Step { keys, record } => (keys, record),
     };
     let of = |packed: &PackedRecord| ImageLayer {

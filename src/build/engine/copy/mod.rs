@@ -40,7 +40,8 @@ type Steps = HashMap<StepId, Arc<Snapshot>>;
 /// looked at.
 pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
     let all_steps = copy.sources.iter().all(|source| match source {
-        CopySource::Path { from, .. } => matches!(from, Source::Step(_) | Source::Scratch),
+        CopySource::Path { from: Source::Step(id), .. } => steps.get(id).is_some_and(|step| !step.is_of_host()),
+        CopySource::Path { from, .. } => matches!(from, Source::Scratch),
         CopySource::Inline(_) => true,
         CopySource::Url { .. } => false,
     });

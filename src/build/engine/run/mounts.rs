@@ -349,6 +349,12 @@ fn with_mount_points(engine: &Engine, lowers: &[PathBuf], points: &[Point]) -> R
         made.map_err(no_point(&mount.target))?;
     }
     upper.finish().map_err(no_point(&dir))?;
+    // Over `rootfs:/` it could not be mounted: overlayfs refuses a lower layer that lies within another (ELOOP).
+    let is_empty =
+        fs::read_dir(&dir).and_then(|mut entries| entries.next().transpose()).map_err(no_point(&dir))?.is_none();
+    if is_empty {
+        return Ok(lowers.to_vec());
+    }
     Ok(std::iter::once(dir).chain(lowers.iter().cloned()).collect())
 }
 
