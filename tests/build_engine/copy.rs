@@ -13,7 +13,10 @@ use muster::build::{
 use std::{fs, os::unix::fs::symlink};
 
 pub const TESTS: &[Test] = &[
-    ("a_file_goes_into_a_directory_or_becomes_the_destination", a_file_goes_into_a_directory_or_becomes_the_destination),
+    (
+        "a_file_goes_into_a_directory_or_becomes_the_destination",
+        a_file_goes_into_a_directory_or_becomes_the_destination,
+    ),
     ("a_directory_is_its_content", a_directory_is_its_content),
     ("links_of_the_image_on_the_way_are_followed_within_it", links_of_the_image_on_the_way_are_followed_within_it),
     ("a_link_as_source_is_followed_and_one_inside_is_kept", a_link_as_source_is_followed_and_one_inside_is_kept),
@@ -145,7 +148,8 @@ fn what_is_ignored_is_not_there() {
     let ignore = Patterns::read("secret\nout\n!out/b\nempty/*\n").unwrap();
     world.inputs.context = Some(Context { ignore, ..world.inputs.context.clone().unwrap() });
     let lines = copied(&world, &["."], "/to/");
-    let expected = ["d 755 0:0 to", "d 755 0:0 to/empty", "f 644 0:0 to/keep = k", "d 755 0:0 to/out", "f 644 0:0 to/out/b = b"];
+    let expected =
+        ["d 755 0:0 to", "d 755 0:0 to/empty", "f 644 0:0 to/keep = k", "d 755 0:0 to/out", "f 644 0:0 to/out/b = b"];
     assert_eq!(lines, expected);
     let message = refused(&world, &["secret"], "/to/");
     assert!(message.contains("\"/secret\": not found: line 1 of the ignore file (`secret`)"), "{message}");
@@ -157,7 +161,10 @@ fn globs_and_excludes_choose() {
     for name in ["a.txt", "b.txt", "c.md", "d/e.txt", "d/f.md", "[x]"] {
         world.file(name, name);
     }
-    assert_eq!(copied(&world, &["*.txt"], "/t/"), ["d 755 0:0 t", "f 644 0:0 t/a.txt = a.txt", "f 644 0:0 t/b.txt = b.txt"]);
+    assert_eq!(
+        copied(&world, &["*.txt"], "/t/"),
+        ["d 755 0:0 t", "f 644 0:0 t/a.txt = a.txt", "f 644 0:0 t/b.txt = b.txt"]
+    );
     assert_eq!(copied(&world, &["*/*.txt"], "/t/"), ["d 755 0:0 t", "f 644 0:0 t/e.txt = d/e.txt"]);
     // One that matches nothing is no error.
     assert_eq!(copied(&world, &["a.txt", "*.none"], "/t/"), ["d 755 0:0 t", "f 644 0:0 t/a.txt = a.txt"]);
@@ -168,7 +175,13 @@ fn globs_and_excludes_choose() {
     let lines = tree(&world.build(plans.plan(copy)).layers[0]);
     assert_eq!(
         lines,
-        ["d 755 0:0 t", "f 644 0:0 t/[x] = [x]", "f 644 0:0 t/a.txt = a.txt", "d 755 0:0 t/d", "f 644 0:0 t/d/e.txt = d/e.txt"]
+        [
+            "d 755 0:0 t",
+            "f 644 0:0 t/[x] = [x]",
+            "f 644 0:0 t/a.txt = a.txt",
+            "d 755 0:0 t/d",
+            "f 644 0:0 t/d/e.txt = d/e.txt"
+        ]
     );
 }
 
@@ -186,7 +199,14 @@ fn parents_are_kept_from_the_pivot_on() {
     assert_eq!(with(&["x/a.txt"]), ["d 755 0:0 p", "d 755 0:0 p/x", "f 644 0:0 p/x/a.txt = a"]);
     assert_eq!(
         with(&["**/*.txt"]),
-        ["d 755 0:0 p", "d 755 0:0 p/x", "f 644 0:0 p/x/a.txt = a", "d 755 0:0 p/y", "d 755 0:0 p/y/z", "f 644 0:0 p/y/z/b.txt = b"]
+        [
+            "d 755 0:0 p",
+            "d 755 0:0 p/x",
+            "f 644 0:0 p/x/a.txt = a",
+            "d 755 0:0 p/y",
+            "d 755 0:0 p/y/z",
+            "f 644 0:0 p/y/z/b.txt = b"
+        ]
     );
     assert_eq!(with(&["y/./z/b.txt"]), ["d 755 0:0 p", "d 755 0:0 p/z", "f 644 0:0 p/z/b.txt = b"]);
 }
@@ -214,7 +234,8 @@ fn a_stage_gives_files_with_their_owners() {
     let world = World::new();
     let mut plans = Plans::new();
     let base = plans.base();
-    let made = plans.run(base, "mkdir -p /o/d; echo 1 > /o/d/f; chown -R app /o; ln /o/d/f /o/g; ln -s /o/d /o/l; rm /bin/dd");
+    let made =
+        plans.run(base, "mkdir -p /o/d; echo 1 > /o/d/f; chown -R app /o; ln /o/d/f /o/g; ln -s /o/d /o/l; rm /bin/dd");
     let from = |path: &str| CopySource::Path { from: Source::Step(made), path: path.into() };
     let copy = plans.copy_with(None, &[], "/out/", |copy| copy.sources = vec![from("/o"), from("/o/l/f")]);
     let image = world.build(plans.plan(copy));

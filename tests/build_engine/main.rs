@@ -28,7 +28,11 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
         Some("__build-step") => return muster::build::engine::step_main(),
-        Some("--build-for-ever") => return crash::build_for_ever(&args[1]),
+        Some("--say") => {
+            run::say(&args[1], &args[2]);
+            return ExitCode::SUCCESS;
+        }
+        Some("--build") => return crash::build_in(&args[1], &args[2]),
         _ => {}
     }
     let all = [copy::TESTS, run::TESTS, cache::TESTS, crash::TESTS].concat();
