@@ -57,7 +57,8 @@ pub fn build_in(dir: &str, plan: &str) -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write;
-            writeln!(std::io::stderr(), "{}", told(&error)).unwrap();
+            let mut out = std::io::stderr();
+            writeln!(out, "{}", told(&error)).unwrap();
             ExitCode::FAILURE
         }
     }
