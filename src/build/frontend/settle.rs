@@ -206,7 +206,7 @@ impl Scope<'_, '_> {
 
     fn workdir(&mut self, word: &Word, here: &Here<'_>) -> Result<(), Error> {
         let path = self.word(&word.text, word.at)?;
-        if !self.state.workdir_known && !path.starts_with('/') {
+        if !self.state.workdir_known && !path.is_empty() && !path.starts_with('/') {
             self.warn(here.at, Hint::WorkdirRelativePath { path: path.clone() });
         }
         self.state.workdir_known = true;
@@ -245,10 +245,10 @@ impl Scope<'_, '_> {
 
 /// Names that BuildKit's check takes for secrets: by a word of them, unless another says that it is public.
 fn looks_secret(name: &str) -> bool {
-    const SECRET: [&str; 9] =
-        ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret"];
+    const SECRET: [&str; 10] =
+        ["apikey", "auth", "credential", "credentials", "key", "passwd", "password", "pword", "secret", "token"];
+    const PUBLIC: [&str; 3] = ["file", "name", "public"];
     let lower = name.to_ascii_lowercase();
-    let words = || lower.split(['_', '-', '.']);
-    let public = words().any(|word| word == "public" || word == "name" || word == "file");
-    !public && (words().any(|word| SECRET.contains(&word) || word == "token"))
+    let has = |known: &[&str]| lower.split(['_', '-', '.']).any(|word| known.contains(&word));
+    has(&SECRET) && !has(&PUBLIC)
 }

@@ -250,7 +250,7 @@ impl Stages {
                     let index = usize::try_from(number).ok().filter(|index| *index < self.all.len());
                     let count = self.all.len();
                     return match index {
-                        Some(index) => Ok(vec![Some(Origin::Stage(index))]),
+                        Some(index) => Ok(vec![Some(self.of_stage(index))]),
                         None => Err(fail(Problem::NoStageNumber { number, count })),
                     };
                 }
@@ -270,7 +270,15 @@ impl Stages {
     }
 
     fn origin(&self, name: &str, options: &Options) -> Result<Origin, Problem> {
-        self.by_name(name).map_or_else(|| outside(name, options), |index| Ok(Origin::Stage(index)))
+        self.by_name(name).map_or_else(|| outside(name, options), |index| Ok(self.of_stage(index)))
+    }
+
+    /// A directory that stands in the place of a stage is read where it is.
+    fn of_stage(&self, index: usize) -> Origin {
+        match &self.all[index] {
+            Stage { replaced: true, base: directory @ Origin::Directory(_), .. } => directory.clone(),
+            _ => Origin::Stage(index),
+        }
     }
 
     fn find_target(&self, options: &Options) -> Result<usize, Error> {

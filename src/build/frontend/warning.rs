@@ -18,7 +18,7 @@ pub enum Hint {
     MaintainerDeprecated,
     #[error("the stage name {name:?} is given before already; the later one counts from here on")]
     DuplicateStageName { name: String },
-    #[error("the stage name {name:?} has a meaning of its own: FROM scratch and COPY --from=context do not mean it")]
+    #[error("the stage name {name:?} is reserved: a stage is better called otherwise")]
     ReservedStageName { name: String },
     #[error("${name} is not set: no ARG or ENV before names it{}", told(.hint))]
     UndefinedVar { name: String, hint: Option<String> },
@@ -83,7 +83,7 @@ impl Check {
         let written = directives.check.as_ref().map(|(text, line)| (text.as_str(), *line));
         let mut check = Self::default();
         let Some((text, line)) = given.or(written) else { return Ok(check) };
-        let bad = || Error::new(Place::new(line, 1), Problem::Check { text: text.to_owned() });
+        let bad = || Error::new(Place::new(line, line.min(1)), Problem::Check { text: text.to_owned() });
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             match part.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
                 Some(("skip", "all")) => check.skip_all = true,
