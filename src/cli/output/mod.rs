@@ -2,6 +2,7 @@
 
 pub mod duration;
 pub mod failure;
+pub mod file;
 pub mod images;
 pub mod labels;
 pub mod ls;
