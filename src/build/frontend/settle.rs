@@ -164,9 +164,7 @@ impl Scope<'_, '_> {
         ]
         .map(|(name, time)| (name, nanos(time)));
         let retries = check.and_then(|check| check.retries).unwrap_or(0);
-        let told = times.iter().map(|(name, nanos)| format!("{name}:{} ", history::duration(*nanos)));
-        let told: String = told.collect();
-        self.note(format!("HEALTHCHECK {{Test:{} {told}Retries:{retries}}}", history::plain(&test)), None);
+        self.note(format!("HEALTHCHECK {}", history::health(&test, times.map(|(_, nanos)| nanos), retries)), None);
         let mut document: Map<String, Value> = Map::new();
         document.insert("Test".into(), json!(test));
         let numbers = times.into_iter().chain([("Retries", u64::from(retries))]);
@@ -177,15 +175,13 @@ impl Scope<'_, '_> {
 
     /// A variable may stand for several ports.
     fn expose(&mut self, words: &[Word]) -> Result<(), Error> {
-        let mut words: Vec<&Word> = words.iter().collect();
-        words.sort_by(|a, b| a.text.cmp(&b.text));
         let mut all = Vec::new();
         for word in words {
             for text in self.expand(&word.text, word.at)?.1 {
                 all.extend(expose::ports(&text).map_err(|problem| Error::new(word.at, problem))?);
             }
         }
-        self.note(format!("EXPOSE {}", history::plain(&all)), None);
+        self.note(format!("EXPOSE {}", history::set(&all)), None);
         self.state.image.config.exposed_ports.extend(all.into_iter().map(|port| (port, json!({}))));
         Ok(())
     }
