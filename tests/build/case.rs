@@ -126,7 +126,7 @@ impl Case {
     }
 
     pub fn options(&self) -> Options {
-        let amd64 = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
+        let amd64 = Platform::whole("linux/amd64").unwrap();
         let mut options = Options::new(amd64.clone());
         for line in self.text("options").lines() {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));

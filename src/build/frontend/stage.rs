@@ -11,6 +11,7 @@ use crate::{
     build::dockerfile::{self, Command, Dockerfile, Instruction, Lexer, Place, nearest},
     image::Reference,
 };
+use std::sync::Arc;
 
 /// What files are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,9 +145,11 @@ impl Stages {
         warnings: &mut Vec<Warning>,
     ) -> Result<Stage, Error> {
         let env = |name: &str| globals.env.get(name).map(str::to_owned);
+        let mut unset = Vec::new();
         let mut expand = |word: &dockerfile::Word| {
             let expanded = lexer.expand(&word.text, &env).map_err(|error| Error::new(word.at, error.into()))?;
             let mut hint = None;
+            unset.extend(expanded.unmatched.iter().cloned());
             for name in expanded.unmatched {
                 hint = nearest(&name, globals.env.names()).map(str::to_owned);
                 warnings.push(Warning::new(word.at, Hint::UndefinedArgInFrom { name, hint: hint.clone() }));
@@ -193,7 +196,7 @@ impl Stages {
             None => self
                 .by_name(&base_name)
                 .map_or_else(|| outside(&base_name, options), |stage| Ok(Origin::Stage(stage)))
-                .map_err(|problem| Error::new(from.base.at, problem))?,
+                .map_err(|problem| Error::new(from.base.at, problem.of_unset(unset)))?,
         };
         let platform = match (platform, &base) {
             // A stage upon another is for the same machine.
@@ -435,7 +438,7 @@ fn outside(name: &str, options: &Options) -> Result<Origin, Problem> {
     }
     match Reference::parse(name) {
         Ok(_) => Ok(Origin::Image(name.to_owned())),
-        Err(error) => Err(Problem::Image(std::sync::Arc::new(error))),
+        Err(error) => Err(Problem::Image { error: Arc::new(error), unset: Vec::new() }),
     }
 }
 

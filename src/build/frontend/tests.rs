@@ -8,8 +8,7 @@ use crate::build::{
 use serde_json::json;
 
 fn options() -> Options {
-    let default = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
-    Options::new(default)
+    Options::new(Platform::whole("linux/amd64").unwrap())
 }
 
 fn known(images: &[(&str, Value)]) -> Configurations {
