@@ -127,8 +127,20 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// A list with single quotes, or with a comma too many, is a text for the shell.
+    fn tell_list(&mut self, line: &CommandLine, here: &Here<'_>) {
+        if let CommandLine::Shell(text) = line
+            && text.starts_with('[')
+            && text.ends_with(']')
+            && text.contains(',')
+        {
+            self.warn(here.at, Hint::MalformedList);
+        }
+    }
+
     fn cmd(&mut self, line: &CommandLine, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("CMD", here);
+        self.tell_list(line, here);
         let words = self.words_of(line);
         self.note(format!("CMD {}", history::quoted(&words)), None);
         self.state.image.config.cmd = words;
@@ -139,6 +151,7 @@ impl Scope<'_, '_> {
     /// The base's CMD was meant for the base's ENTRYPOINT: it goes, unless this stage has one of its own.
     fn entrypoint(&mut self, line: &CommandLine, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("ENTRYPOINT", here);
+        self.tell_list(line, here);
         let words = self.words_of(line);
         self.note(format!("ENTRYPOINT {}", history::quoted(&words)), None);
         self.state.image.config.entrypoint = words;
@@ -150,6 +163,9 @@ impl Scope<'_, '_> {
 
     fn healthcheck(&mut self, check: Option<&Healthcheck>, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("HEALTHCHECK", here);
+        if let Some(check) = check {
+            self.tell_list(&check.command, here);
+        }
         let nanos = |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let test = match check.map(|check| &check.command) {
             None => vec!["NONE".to_owned()],

@@ -1,4 +1,5 @@
-//! What is right and surprises: the rules of BuildKit's checks that a Dockerfile alone can break, and `# check=`.
+//! What is right and surprises: the rules of BuildKit's checks that tell of more than of taste, some of our own, and
+//! `# check=`.
 
 use super::{
     Options,
@@ -26,6 +27,8 @@ pub enum Hint {
     UndefinedArgInFrom { name: String, hint: Option<String> },
     #[error("there is more than one {instruction} in this stage; the last one counts")]
     MultipleInstructionsDisallowed { instruction: &'static str },
+    #[error("this looks like a list in JSON and is none, so that the shell runs it as it stands")]
+    MalformedList,
     #[error("WORKDIR {path} stands on a directory that only the base image knows")]
     WorkdirRelativePath { path: String },
     #[error("--platform=$TARGETPLATFORM is the default")]
@@ -54,6 +57,7 @@ impl Hint {
             Self::UndefinedVar { .. } => "UndefinedVar",
             Self::UndefinedArgInFrom { .. } => "UndefinedArgInFrom",
             Self::MultipleInstructionsDisallowed { .. } => "MultipleInstructionsDisallowed",
+            Self::MalformedList => "MalformedList",
             Self::WorkdirRelativePath { .. } => "WorkdirRelativePath",
             Self::RedundantTargetPlatform => "RedundantTargetPlatform",
             Self::SecretsUsedInArgOrEnv { .. } => "SecretsUsedInArgOrEnv",
