@@ -192,11 +192,14 @@ impl Run<'_> {
         }
     }
 
-    /// `<<` with the spaces behind, which may stand before the name of a heredoc.
+    /// `<<` or `<<-` with the spaces behind, which may stand before the name of a heredoc.
     fn angle(&mut self) -> String {
         let mut text: String = self.next().into_iter().collect();
         if self.peek() == Some('<') {
             text.extend(self.next());
+            if self.peek() == Some('-') {
+                text.extend(self.next());
+            }
             while self.peek().is_some_and(|c| c == ' ' || c == '\t') {
                 text.extend(self.next());
             }
