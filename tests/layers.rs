@@ -68,7 +68,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "build",
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
-        crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "tokio", "tracing"],
+        crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {

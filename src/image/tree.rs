@@ -28,6 +28,11 @@ impl Tree {
         Ok(Self { root: rfs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())? })
     }
 
+    /// Of a directory that is open already.
+    pub fn from_fd(root: OwnedFd) -> Self {
+        Self { root }
+    }
+
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }

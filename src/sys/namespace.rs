@@ -37,6 +37,12 @@ pub fn new_cgroup_namespace() -> Result<()> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.named("unshare", "cgroup namespace")
 }
 
+/// A copy of the mounts, for this process alone.
+pub fn new_mount_namespace() -> Result<()> {
+    // SAFETY: CLONE_NEWNS implies CLONE_FS, which unshares root, working directory and umask, and no memory.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.named("unshare", "mount namespace")
+}
+
 /// Name of the UTS namespace.
 pub fn set_host_name(name: &str) -> Result<()> {
     rustix::system::sethostname(name.as_bytes()).named("sethostname", name)
