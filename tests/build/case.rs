@@ -1,9 +1,11 @@
 //! The format of the cases: read, and written again with other texts in their sections.
 
 use muster::build::{
+    dockerfile::{self, Patterns},
     frontend::{NamedContext, Options, Platform},
     op::Network,
 };
+use std::{fs, path::PathBuf};
 
 #[derive(Debug)]
 pub struct Case {
@@ -37,6 +39,14 @@ const KINDS: [&str; 14] = [
     "tree",
     "fails",
 ];
+
+pub fn files() -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/build/cases");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "case"));
+    files.sort();
+    files
+}
 
 pub fn read(text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
@@ -117,7 +127,7 @@ pub fn write(text: &str, cases: &[Case]) -> String {
 }
 
 impl Case {
-    fn text(&self, kind: &str) -> &str {
+    pub fn text(&self, kind: &str) -> &str {
         self.sections.iter().find(|section| section.kind == kind).map_or("", |section| &section.text)
     }
 
@@ -172,11 +182,19 @@ impl Case {
 
     /// The paths of the section, each with or without a mark, as the ignore file says.
     pub fn excluded(&self) -> String {
-        let patterns = super::ignore_of(self);
+        let patterns = self.ignore();
         let marked = |line: &str| {
             let path = line.trim_start_matches('!');
             format!("{}{path}\n", if patterns.excludes(path) { "" } else { "!" })
         };
         self.text("excluded").lines().map(marked).collect()
+    }
+
+    /// What the ignore file of the context leaves out.
+    pub fn ignore(&self) -> Patterns {
+        let files = || self.sections.iter().filter(|section| section.kind == "file");
+        let names = dockerfile::ignore_file_names("Dockerfile");
+        let text = names.iter().find_map(|name| files().find(|section| section.words.first() == Some(name)));
+        Patterns::read(text.map_or("", |section| section.text.as_str())).unwrap()
     }
 }

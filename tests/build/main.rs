@@ -30,32 +30,28 @@
 //! `link PATH TARGET`, `none PATH`.
 //!
 //! `base` is an image with busybox in `/bin` and a link for each of its tools, `/tmp` (1777), `/etc/passwd` with `root`
-//! and `user` (1000:1000), `/etc/group` with `root`, `user` (1000) and `staff` (50); its configuration is in `BASE`.
+//! and `user` (1000:1000), `/etc/group` with `root`, `user` (1000) and `staff` (50); its configuration is in `frontend.rs`.
+//! `tests/build_cases` builds them.
 //!
 //! `BLESS=1` writes the sections `error`, `warnings`, `plan` and `history` anew where they are: read what changed.
 
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod frontend;
 mod show;
 
 use case::{Case, Section};
-use muster::build::{
-    dockerfile::{self, Dockerfile, Patterns},
-    frontend::{self, Configurations, Planned},
-};
-use serde_json::{Map, Value};
-use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
-
-const BASE: &str = r#"{"architecture": "amd64", "os": "linux",
-    "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"], "WorkingDir": "/"},
-    "history": [{"created_by": "base"}]}"#;
+use frontend::plan;
+use muster::build::frontend::Warning;
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt::Write, fs};
 
 #[test]
 fn every_case_gives_what_it_must() {
     let mut faults = String::new();
     let mut count = 0;
-    for file in files() {
+    for file in case::files() {
         let text = fs::read_to_string(&file).unwrap();
         let mut cases = case::read(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for case in &mut cases {
@@ -72,51 +68,6 @@ fn every_case_gives_what_it_must() {
     assert!(count >= 120, "{count} cases");
 }
 
-fn files() -> Vec<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/build/cases");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "case"));
-    files.sort();
-    files
-}
-
-/// What the frontend makes of a case: a plan, or errors with their places.
-fn plan(case: &Case) -> Result<Planned, Vec<String>> {
-    let told = |at: dockerfile::Place, text: String| format!("{}:{} {text}", at.line, at.column);
-    let file = dockerfile::parse(&case.dockerfile())
-        .map_err(|errors| errors.iter().map(|error| told(error.at, error.kind.to_string())).collect::<Vec<_>>())?;
-    planned(case, &file)
-        .map_err(|errors| errors.iter().map(|error| told(error.at, error.kind.to_string())).collect::<Vec<_>>())
-}
-
-fn planned(case: &Case, file: &Dockerfile) -> Result<Planned, Vec<frontend::Error>> {
-    let options = case.options();
-    let mut known = Configurations::new();
-    loop {
-        let wanted = frontend::bases(file, &options, &known)?;
-        if wanted.is_empty() {
-            return frontend::plan(file, &options, &known);
-        }
-        for base in wanted {
-            known.insert((base.image.clone(), base.platform.clone()), configuration(case, &base.image, &base.platform));
-        }
-    }
-}
-
-fn configuration(case: &Case, image: &str, platform: &str) -> Map<String, Value> {
-    let mut document: Map<String, Value> = serde_json::from_str(BASE).unwrap();
-    if let Some(section) = case.sections.iter().find(|section| section.kind == "image" && section.words == [image]) {
-        let config = serde_json::from_str(&section.text).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-        document.insert("config".into(), config);
-    }
-    let mut parts = platform.split('/').skip(1);
-    document.insert("architecture".into(), parts.next().unwrap().into());
-    if let Some(variant) = parts.next() {
-        document.insert("variant".into(), variant.into());
-    }
-    document
-}
-
 fn check(case: &mut Case) -> Result<(), String> {
     let planned = plan(case);
     if let Err(errors) = &planned
@@ -131,9 +82,7 @@ fn check(case: &mut Case) -> Result<(), String> {
             ("error", Err(errors)) => same(section, &lines(errors)),
             ("error", Ok(_)) => Err("is not refused".to_owned()),
             ("warnings", Ok(planned)) => {
-                let told = |warning: &frontend::Warning| {
-                    format!("{} {} {}", warning.at.line, warning.kind.rule(), warning.kind)
-                };
+                let told = |warning: &Warning| format!("{} {} {}", warning.at.line, warning.kind.rule(), warning.kind);
                 same(section, &lines(&planned.warnings.iter().map(told).collect::<Vec<_>>()))
             }
             ("plan", Ok(planned)) => same(section, &show::plan(&planned.plan)),
@@ -171,12 +120,4 @@ fn has(document: &Value, expected: &str) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// `Patterns` of a case's ignore file.
-fn ignore_of(case: &Case) -> Patterns {
-    let text = dockerfile::ignore_file_names("Dockerfile").into_iter().find_map(|name| {
-        case.sections.iter().find(|section| section.kind == "file" && section.words.first() == Some(&name))
-    });
-    Patterns::read(text.map_or("", |section| section.text.as_str())).unwrap()
 }
