@@ -9,4 +9,5 @@
 
 pub mod dockerfile;
 pub mod engine;
+pub mod frontend;
 pub mod op;
