@@ -173,7 +173,8 @@ const REEXPORTS: &[(&str, &str)] = &[
 ];
 
 /// Pure layers touch no kernel, clock or environment: these paths of std stand in none of them.
-const PURE: &[&str] = &["model", "compose", "graph", "plan", "lifecycle", "api", "specgen"];
+const PURE: &[&str] =
+    &["model", "compose", "graph", "plan", "lifecycle", "api", "specgen", "build/dockerfile", "build/frontend"];
 const EFFECTS: &[&str] = &[
     "std::env",
     "std::net::TcpStream",

@@ -64,10 +64,10 @@ fn removed_and_remade_directories_hide_what_was_below() {
     let mut plans = Plans::new();
     let base = plans.base();
     let first = plans.run(base, "mkdir -p /d/e /fresh; echo old > /d/e/old; echo x > /d/x");
-    let second = plans.run(first, "rm -r /d; mkdir /d; echo new > /d/new; mkdir /fresh/er; mv /etc /moved");
-    let third = plans.run(second, "find /d /moved/passwd; mknod /n c 5 1; mkfifo /p; ln /d/new /d/hard");
+    let second = plans.run(first, "rm -r /d; mkdir /d; echo new > /d/new; mkdir /fresh/er; mv /home /moved");
+    let third = plans.run(second, "find /d /moved/app; mknod /n c 5 1; mkfifo /p; ln /d/new /d/hard");
     let image = world.build(plans.plan(third));
-    assert_eq!(world.output().trim().lines().collect::<Vec<_>>(), ["/d", "/d/new", "/moved/passwd"]);
+    assert_eq!(world.output().trim().lines().collect::<Vec<_>>(), ["/d", "/d/new", "/moved/app"]);
     // What the archive says, not what the directory happens to be.
     let (parts, _) = world.store.parts(&image).unwrap().unwrap();
     let names = |index: usize| -> Vec<String> {
@@ -79,7 +79,7 @@ fn removed_and_remade_directories_hide_what_was_below() {
     };
     assert_eq!(names(1), ["d/", "d/e/", "d/e/old", "d/x", "fresh/"]);
     let second = names(2);
-    assert_eq!(second[..6], [".wh.etc", "d/", "d/.wh..wh..opq", "d/new", "fresh/", "fresh/er/"]);
+    assert_eq!(second[..6], ["d/", "d/.wh..wh..opq", "d/new", "fresh/", "fresh/er/", ".wh.home"]);
     assert_eq!(names(3), ["d/", "d/hard", "d/new", "n", "p"]);
     world.assert_clean();
 }
@@ -282,19 +282,34 @@ fn an_agent_is_reached_through_its_socket() {
         stream.read_to_string(&mut asked).unwrap();
         asked
     });
-    let mount = Mount::Ssh { id: "default".into(), target: None, required: true, mode: 0o600, uid: 1000, gid: 1001 };
-    let script = "echo $SSH_AUTH_SOCK; stat -c '%a %u' $SSH_AUTH_SOCK; echo asked | nc -w 2 local:$SSH_AUTH_SOCK";
+    // No program of busybox speaks to Unix sockets: this one does.
+    fs::create_dir(world.dir.join("self")).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), world.dir.join("self/say")).unwrap();
+    world.inputs.named.insert("self".into(), Context { dir: world.dir.join("self"), ..Context::default() });
+    let mounts = vec![
+        Mount::Ssh { id: "default".into(), target: None, required: true, mode: 0o600, uid: 1000, gid: 1001 },
+        bind(Source::Named("self".into()), "/", "/self", false),
+    ];
+    let script = "echo $SSH_AUTH_SOCK; stat -c '%a %u' $SSH_AUTH_SOCK; /self/say --say $SSH_AUTH_SOCK asked";
     let (layer, output) = run_with(&world, script, |run| {
         run.user = "app".into();
-        run.mounts = vec![mount];
+        run.mounts = mounts;
     });
-    assert!(output.starts_with("/run/buildkit/ssh_agent.0\n600 1000\n"), "{output}");
-    // Not every busybox speaks to Unix sockets.
-    if output.contains("from the agent") {
-        assert_eq!(agent.join().unwrap(), "asked\n");
-    }
+    assert_eq!(output, "/run/buildkit/ssh_agent.0\n600 1000\nfrom the agent\n");
+    assert_eq!(agent.join().unwrap(), "asked");
     assert_eq!(layer, [""; 0]);
     world.assert_clean();
+}
+
+/// Says something to a Unix socket, and tells what comes.
+pub fn say(path: &str, text: &str) {
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let mut out = std::io::stdout();
+    write!(out, "{answer}").unwrap();
 }
 
 fn the_default_network_leads_out_and_goes_with_the_step() {
@@ -335,7 +350,7 @@ fn what_needs_an_entitlement_is_refused_without() {
     assert!(world.failure(plan(|run| run.security = Security::Insecure)).contains("security.insecure"));
     world.options.allow_insecure = true;
     world.build(plan(|run| run.security = Security::Insecure));
-    assert!(world.output().contains("ffffffff"), "{}", world.output());
+    assert!(!world.output().contains("a80425fb"), "{}", world.output());
     world.options.allow_host_network = true;
     world.build(plan(|run| run.network = Network::Host));
     world.assert_clean();

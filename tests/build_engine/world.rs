@@ -1,6 +1,6 @@
 //! A store of its own with an image of busybox in it, a context, and plans by hand. All is gone with the test.
 
-use crate::image_support::{Layer, Made, tar_of, write_image};
+use crate::image_support::{Layer, Made, write_image};
 use muster::{
     build::{
         engine::{self, BuildError, Context, Event, Inputs, Options, Report},
@@ -48,11 +48,15 @@ impl Drop for World {
 
 impl World {
     pub fn new() -> Self {
+        Self::without_base().with_base()
+    }
+
+    pub fn without_base() -> Self {
         let base = std::env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let world = Self::at(&base.join(format!("muster-build-test-{}-{number}", std::process::id())));
         fs::create_dir_all(world.dir.join("context")).unwrap();
-        world.with_base()
+        world
     }
 
     pub fn at(dir: &Path) -> Self {
@@ -70,7 +74,7 @@ impl World {
         if !layout.exists() {
             let files = self.dir.join("base-files");
             make_root(&files);
-            let tar = tar_of(&files);
+            let tar = archive_of(&files);
             let layer = Layer { blob: tar.clone(), tar, media_type: "application/vnd.oci.image.layer.v1.tar" };
             let config = json!({"Env": ["PATH=/bin"], "Cmd": ["sh"]});
             write_image(&layout, &Made::new(vec![layer], config), "1");
@@ -176,6 +180,13 @@ pub fn told(error: &BuildError) -> String {
 
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn archive_of(dir: &Path) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.follow_symlinks(false);
+    builder.append_dir_all(".", dir).unwrap();
+    builder.into_inner().unwrap()
 }
 
 fn make_root(root: &Path) {
