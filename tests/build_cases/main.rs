@@ -168,6 +168,11 @@ fn contexts(case: &Case, dir: &Path) -> Inputs {
                 let mode = mode.first().map_or(0o644, |mode| u32::from_str_radix(mode, 8).unwrap());
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             }
+            ("dir", [path, mode @ ..]) => {
+                fs::create_dir_all(place(path)).unwrap();
+                let mode = mode.first().map_or(0o755, |mode| u32::from_str_radix(mode, 8).unwrap());
+                fs::set_permissions(place(path), fs::Permissions::from_mode(mode)).unwrap();
+            }
             ("link", [path, target]) => {
                 let path = place(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
