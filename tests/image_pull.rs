@@ -535,16 +535,6 @@ fn breaking(made: Made, cut: usize, good: Arc<AtomicUsize>) -> Server {
     })
 }
 
-/// Text that gzip makes little of.
-fn noise(length: usize) -> String {
-    let mut state = 1u64;
-    let letter = |state: &mut u64| {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b' ' + (*state >> 57) as u8 % 95)
-    };
-    (0..length).map(|_| letter(&mut state)).collect()
-}
-
 #[tokio::test]
 async fn what_a_broken_off_pull_had_is_not_fetched_again_by_a_later_one() {
     let text = noise(4 << 20);
