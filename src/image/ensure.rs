@@ -264,7 +264,7 @@ impl Job {
         let label = self.part.digest.unwrap_or(self.diff_id);
         let (report, index) = (self.report.clone(), self.index);
         if let (Some(digest), None, None) = (self.part.digest, &self.dir, &self.blob) {
-            report(Progress::Exists { layer: label });
+            report(Progress::Exists { layer: label, size: self.part.size.unwrap_or(0) });
             let blob = Blob { digest, size: self.part.size.unwrap_or(0), media_type: self.part.media_type };
             return Ok(Taken { index, blob, fresh_blob: None, fresh_layer: None });
         }
