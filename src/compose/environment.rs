@@ -42,7 +42,7 @@ impl Resolver<'_> {
     pub fn resolve(&mut self, root: &mut Rc<Node>, wanted: &IndexSet<String>) {
         for (name, service) in Rc::make_mut(root).entries_at_mut("services").into_iter().flatten() {
             let has_files = ["env_file", "label_file"].iter().any(|key| service.value.get(key).is_some());
-            if has_files && let Some(entries) = Rc::make_mut(&mut service.value).entries_mut() {
+            if has_files && let Some(entries) = service.entries_mut() {
                 let wanted = wanted.contains(name);
                 self.files(entries, "env_file", "environment", wanted);
                 self.files(entries, "label_file", "labels", wanted);
@@ -68,18 +68,13 @@ impl Resolver<'_> {
         }
         let rule = if from == "env_file" { "an env file of the service" } else { "a label file of the service" };
         fill(service, to, || Node::implied(list.key, Kind::Mapping(Mapping::new()), rule));
-        let Some(own) = service.get_mut(to).and_then(|own| Rc::make_mut(&mut own.value).entries_mut()) else { return };
+        let Some(own) = service.get_mut(to).and_then(Entry::entries_mut) else { return };
         let above = std::mem::take(own);
         own.extend(
             resolved.into_iter().map(|(name, (value, span))| (name, entry(Node::implied_text(span, value, rule)))),
         );
-        for (name, value) in above {
-            // A name that nothing gives a value to takes none from a file, either.
-            if value.value.is_null() && own.contains_key(&name) {
-                own.shift_remove(&name);
-            }
-            own.insert(name, value);
-        }
+        // A name that nothing gives a value to takes none from a file, either.
+        own.extend(above);
     }
 
     /// The files in the canonical form of `env_file` and `label_file`.

@@ -1,11 +1,11 @@
-//! The phases, in order. The findings of a phase end the run only when the phase is over.
+//! The phases, in order. What can go on goes on over the findings of a phase, so that one run tells all there are.
 
 use super::{
     Diagnostics, LoadOptions, Phases, Purpose, Variable, assemble,
     canonical::{self, canonicalise},
     consistency, decode,
     diagnostics::{Diagnostic, Severity},
-    environment, explain, feasible, interpolate, merge, name,
+    environment, explain, feasible, interpolate, name,
     normalise::normalise,
     profiles::{self, Selection},
     provenance, schema,
@@ -215,8 +215,7 @@ impl<'a> Run<'a> {
             interpolated: self.phases.interpolate,
         };
         let mut found = Vec::new();
-        // Long forms can show that two items of a list are the same.
-        *root = merge::enforce_unicity(&canonicalise(root, &context, &mut found));
+        *root = canonicalise(root, &context, &mut found);
         self.later(found);
     }
 
@@ -248,6 +247,38 @@ impl<'a> Run<'a> {
         }
         let mut settings = self.settings(variables)?;
         self.documents(&mut settings).map(|(_, name)| name)
+    }
+
+    fn assembled(&mut self, settings: &mut Settings) -> Result<(Rc<Node>, String), Stopped> {
+        let (documents, name) = self.documents(settings)?;
+        settings.interpolator.force(name::VARIABLE, name.clone());
+        if !self.phases.interpolate {
+            settings.interpolator.disable();
+        }
+        let root = assemble::assemble(&documents, settings, &mut self.sources, &mut self.findings);
+        self.merged = root.clone();
+        self.phase_over()?;
+        Ok((root.ok_or(Stopped)?, name))
+    }
+
+    /// What the files say, and the name of the project.
+    fn documents(&mut self, settings: &mut Settings) -> Result<(Vec<Rc<Node>>, String), Stopped> {
+        let documents = assemble::read(settings, &mut self.sources, &mut self.findings);
+        self.phase_over()?;
+        let environment = settings.interpolator.get(name::VARIABLE).map(str::to_owned);
+        let name = match name::given(self.options.project_name.as_deref(), environment.as_deref()) {
+            Some(given) => given.map_err(|finding| self.stop(finding))?,
+            None => {
+                let interpolator = &mut settings.interpolator;
+                let named = name::of_documents(&documents, interpolator, &self.sources, &mut self.findings);
+                self.phase_over()?;
+                match named {
+                    Some(name) => name,
+                    None => name::of_directory(&settings.project_dir).map_err(|finding| self.stop(finding))?,
+                }
+            }
+        };
+        Ok((documents, name))
     }
 
     fn stop(&mut self, finding: Diagnostic) -> Stopped {
@@ -296,40 +327,6 @@ fn put_name(root: &mut Rc<Node>, name: &str) {
     if entries.get("name").is_none_or(|given| given.value.scalar() != Some(name)) {
         let rule = "the name of the project, from the command line, its variables or its directory";
         entries.insert("name".to_owned(), entry(Node::implied_text(span, name, rule)));
-    }
-}
-
-impl Run<'_> {
-    fn assembled(&mut self, settings: &mut Settings) -> Result<(Rc<Node>, String), Stopped> {
-        let (documents, name) = self.documents(settings)?;
-        settings.interpolator.force(name::VARIABLE, name.clone());
-        if !self.phases.interpolate {
-            settings.interpolator.disable();
-        }
-        let root = assemble::assemble(&documents, settings, &mut self.sources, &mut self.findings);
-        self.merged = root.clone();
-        self.phase_over()?;
-        Ok((root.ok_or(Stopped)?, name))
-    }
-
-    /// What the files say, and the name of the project.
-    fn documents(&mut self, settings: &mut Settings) -> Result<(Vec<Rc<Node>>, String), Stopped> {
-        let documents = assemble::read(settings, &mut self.sources, &mut self.findings);
-        self.phase_over()?;
-        let environment = settings.interpolator.get(name::VARIABLE).map(str::to_owned);
-        let name = match name::given(self.options.project_name.as_deref(), environment.as_deref()) {
-            Some(given) => given.map_err(|finding| self.stop(finding))?,
-            None => {
-                let interpolator = &mut settings.interpolator;
-                let named = name::of_documents(&documents, interpolator, &self.sources, &mut self.findings);
-                self.phase_over()?;
-                match named {
-                    Some(name) => name,
-                    None => name::of_directory(&settings.project_dir).map_err(|finding| self.stop(finding))?,
-                }
-            }
-        };
-        Ok((documents, name))
     }
 }
 

@@ -105,8 +105,9 @@ impl Document {
         const RULE: &str = "the digest that the registry has";
         for (name, service) in Rc::make_mut(&mut self.root).entries_at_mut("services").into_iter().flatten() {
             let image = images.get(name).filter(|_| service.value.get("image").is_some());
-            if let (Some(image), Some(entries)) = (image, Rc::make_mut(&mut service.value).entries_mut()) {
-                entries.insert("image".into(), tree::edit::entry(tree::Node::implied_text(service.key, image, RULE)));
+            let span = service.key;
+            if let (Some(image), Some(entries)) = (image, service.entries_mut()) {
+                entries.insert("image".into(), tree::edit::entry(tree::Node::implied_text(span, image, RULE)));
             }
         }
     }
@@ -116,7 +117,7 @@ impl Document {
         let root = Rc::make_mut(&mut self.root);
         root.entries_mut().into_iter().for_each(|entries| entries.retain(|key, _| key == "services"));
         for (_, service) in root.entries_at_mut("services").into_iter().flatten() {
-            let entries = Rc::make_mut(&mut service.value).entries_mut();
+            let entries = service.entries_mut();
             entries.into_iter().for_each(|entries| entries.retain(|key, _| key == "image"));
         }
         if let Some(services) = root.entries_at_mut("services") {

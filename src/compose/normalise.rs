@@ -4,7 +4,7 @@
 use super::{
     canonical::clean,
     tree::{
-        Kind, Mapping, Node,
+        Entry, Kind, Mapping, Node,
         edit::{entry, fill},
     },
 };
@@ -21,7 +21,7 @@ pub fn normalise(root: &mut Rc<Node>, project: &str, variables: &BTreeMap<String
     let mut default_is_used = false;
     for (_, service) in root.entries_at_mut("services").into_iter().flatten() {
         let span = service.key;
-        if let Some(service) = Rc::make_mut(&mut service.value).entries_mut() {
+        if let Some(service) = service.entries_mut() {
             default_is_used |= joins_default(service, span);
             build(service, variables);
             pull_policy(service);
@@ -60,12 +60,12 @@ fn joins_default(service: &mut Mapping, span: super::diagnostics::Span) -> bool 
 fn build(service: &mut Mapping, variables: &BTreeMap<String, String>) {
     let Some(build) = service.get_mut("build") else { return };
     let span = build.key;
-    let Some(build) = Rc::make_mut(&mut build.value).entries_mut() else { return };
+    let Some(build) = build.entries_mut() else { return };
     if !build.contains_key("dockerfile") && !build.contains_key("dockerfile_inline") {
         fill(build, "dockerfile", || Node::implied_text(span, "Dockerfile", "the default of `dockerfile`"));
     }
     variables_of(build, "args", variables);
-    if let Some(args) = build.get_mut("args").and_then(|args| Rc::make_mut(&mut args.value).entries_mut()) {
+    if let Some(args) = build.get_mut("args").and_then(Entry::entries_mut) {
         // The builder has nobody to ask for a value.
         args.retain(|_, value| !value.value.is_null());
     }
@@ -75,13 +75,13 @@ fn pull_policy(service: &mut Mapping) {
     if let Some(policy) = service.get_mut("pull_policy")
         && policy.value.scalar() == Some("if_not_present")
     {
-        policy.value = Rc::new(policy.value.with(Kind::Scalar { text: "missing".into(), plain: false }));
+        policy.value = Rc::new(policy.value.with(Kind::string("missing")));
     }
 }
 
 /// Names without a value take it from the project's variables.
 fn variables_of(section: &mut Mapping, key: &str, variables: &BTreeMap<String, String>) {
-    let Some(entries) = section.get_mut(key).and_then(|entries| Rc::make_mut(&mut entries.value).entries_mut()) else {
+    let Some(entries) = section.get_mut(key).and_then(Entry::entries_mut) else {
         return;
     };
     for (name, value) in entries.iter_mut().filter(|(_, value)| value.value.is_null()) {
@@ -139,7 +139,7 @@ fn dependencies(service: &mut Mapping) {
             "other services are needed for what this one shares with them",
         )
     });
-    let entries = service.get_mut("depends_on").and_then(|on| Rc::make_mut(&mut on.value).entries_mut());
+    let entries = service.get_mut("depends_on").and_then(Entry::entries_mut);
     let Some(entries) = entries else { return };
     for (name, span, restart) in implied {
         fill(entries, &name, || started(span, restart));
@@ -180,7 +180,7 @@ fn names(root: &mut Node, section: &str, project: &str) {
         if resource.value.is_null() {
             resource.value = Rc::new(resource.value.with(Kind::Mapping(Mapping::new())));
         }
-        let Some(entries) = Rc::make_mut(&mut resource.value).entries_mut() else { continue };
+        let Some(entries) = resource.entries_mut() else { continue };
         let is_external = entries.get("external").is_some_and(|external| external.value.scalar() == Some("true"));
         let name = if is_external { key.clone() } else { format!("{project}_{key}") };
         let rule = "the name of a resource: that of the project, `_` and its key; of an external one its key";

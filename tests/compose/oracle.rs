@@ -10,7 +10,7 @@ mod generate;
 mod live;
 
 use call::Call;
-use case::Case;
+use case::{Answer, Case};
 use differences::DIFFERENCES;
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -25,6 +25,12 @@ fn disagreements(case: &Case) -> Vec<String> {
     let call = Call::of(case, &directory);
     let answer = call.answer();
     let mut found = compare::differ(expected, &answer);
+    // The words of the oracle's errors are its own; those of muster's are a part of the case.
+    if let (Some(Answer::Error(words)), Answer::Error(said)) = (&case.own, &answer)
+        && !said.contains(words.as_str())
+    {
+        found.push(format!("muster says {said}, not {words}"));
+    }
     if let Some(again) = call.again().filter(|_| case.differs.as_deref() != Some("read again")) {
         let lost =
             compare::differ(&answer, &again).into_iter().map(|line| format!("when printed and read again: {line}"));

@@ -110,6 +110,21 @@ fn an_empty_file() {
 }
 
 #[test]
+fn an_empty_file_with_a_warning() {
+    assert_snapshot!(refused("!mine\n"), @r"
+    warning: the tag `!mine` has no meaning here
+     --> compose.yaml:1:6
+      |
+    1 | !mine
+      |      ^
+      |
+      = help: Compose knows `!reset` and `!override`
+
+    error: empty compose file: /demo/compose.yaml
+    ");
+}
+
+#[test]
 fn a_list_at_the_top() {
     assert_snapshot!(refused("- services\n"), @r"
     error: the top level must be a mapping, not a list

@@ -77,53 +77,6 @@ fn nested_attributes_that_are_not_done_yet() {
 }
 
 #[test]
-fn wrong_kinds() {
-    assert_snapshot!(refused_service("ports: '80:80'\nenvironment: A=b\ninit: {}\ncommand: {a: b}\nhealthcheck: [CMD, x]\ndepends_on: db"), @r#"
-    error: `services.web.ports` must be a list, not the string "80:80"
-     --> compose.yaml:4:12
-      |
-    4 |     ports: '80:80'
-      |            ^^^^^^^
-      |
-      = help: a list of one is written `["80:80"]`
-
-    error: `services.web.environment` must be a list or a mapping, not "A=b"
-     --> compose.yaml:5:18
-      |
-    5 |     environment: A=b
-      |                  ^^^
-      |
-      = help: a list of one is written `[A=b]`
-
-    error: `services.web.init` must be true or false, not a mapping
-     --> compose.yaml:6:11
-      |
-    6 |     init: {}
-      |           ^^
-
-    error: `services.web.command` must be a string or a list, not a mapping
-     --> compose.yaml:7:14
-      |
-    7 |     command: {a: b}
-      |              ^^^^^^
-
-    error: `services.web.healthcheck` must be a mapping, not a list
-     --> compose.yaml:8:18
-      |
-    8 |     healthcheck: [CMD, x]
-      |                  ^^^^^^^^
-
-    error: `services.web.depends_on` must be a list or a mapping, not "db"
-     --> compose.yaml:9:17
-      |
-    9 |     depends_on: db
-      |                 ^^
-      |
-      = help: a list of one is written `[db]`
-    "#);
-}
-
-#[test]
 fn nothing_where_something_is_needed() {
     assert_snapshot!(refused_service("ports:\nenvironment:\nrestart:"), @r"
     error: `services.web.ports` must be a list, not nothing

@@ -3,6 +3,7 @@
 pub mod disk_use;
 pub mod duration;
 pub mod failure;
+pub mod file;
 pub mod image_list;
 pub mod images;
 pub mod labels;

@@ -5,7 +5,7 @@ use crate::{
         apply,
         context::Context,
         exit::{Code, Error, Outcome},
-        output::table,
+        output::{file, table},
     },
     compose::{Document, Phases, Purpose},
     image::{self, Credentials, ImageError, Reference},
@@ -109,7 +109,9 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         }
     };
     match &args.output {
-        Some(path) if !args.quiet => std::fs::write(cx.env.cwd.join(path), text).map_err(Error::file("write", path))?,
+        Some(path) if !args.quiet => {
+            file::replace(&cx.env.cwd.join(path), text.as_bytes()).map_err(Error::file("write", path))?
+        }
         _ => cx.out.write_all(text.as_bytes())?,
     }
     Ok(Code::SUCCESS)
@@ -121,8 +123,8 @@ impl Args {
             interpolate: !self.no_interpolate && !self.variables,
             normalise: !self.no_normalize,
             paths: !self.no_path_resolution,
-            consistency: !self.no_consistency && !self.variables,
-            environment: !self.no_env_resolution && !self.variables,
+            consistency: !self.no_consistency,
+            environment: !self.no_env_resolution,
         }
     }
 

@@ -1,6 +1,6 @@
 //! `extends`: a service on top of another one, of the same document or of another file.
 
-use super::{Assembler, Opened, Scope, remote, text_of};
+use super::{Assembler, Opened, Scope, remote};
 use crate::compose::{
     diagnostics::{Diagnostic, Span, did_you_mean},
     merge,
@@ -170,7 +170,7 @@ impl Assembler<'_> {
 
     /// The unit of another file that `extends` names.
     fn file(&mut self, file: &Node, unit: usize, name: &str) -> Option<usize> {
-        let given = text_of(file)?;
+        let given = file.scalar()?;
         if let Some(kind) = remote(given) {
             let message = format!("cannot extend service \"{name}\": {given} is {kind}, not a file of this host");
             self.findings.push(Diagnostic::error(message).at(file.span).help("get a copy, and extend that"));
@@ -248,7 +248,7 @@ const LONGEST_SHOWN: usize = 10;
 /// `extends: name` or `extends: {service: name, file: path}`.
 fn read<'a>(extends: &'a Rc<Node>, name: &str) -> Result<Reference<'a>, Vec<Diagnostic>> {
     let Kind::Mapping(entries) = &extends.kind else {
-        return match text_of(extends) {
+        return match extends.scalar() {
             Some(text) => Ok(Reference { service: extends, name: text, file: None }),
             None => {
                 let message = format!(
@@ -270,11 +270,11 @@ fn read<'a>(extends: &'a Rc<Node>, name: &str) -> Result<Reference<'a>, Vec<Diag
     }
     let mut field = |key: &str| {
         let value = &entries.get(key)?.value;
-        if text_of(value).is_none() && !value.is_null() {
+        if value.scalar().is_none() && !value.is_null() {
             let message = format!("`services.{name}.extends.{key}` must be a string, not {}", value.describe());
             findings.push(Diagnostic::error(message).at(value.span));
         }
-        text_of(value).map(|text| (value, text))
+        value.scalar().map(|text| (value, text))
     };
     let (service, file) = (field("service"), field("file"));
     if service.is_none() && findings.is_empty() {

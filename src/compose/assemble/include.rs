@@ -4,7 +4,7 @@
 use super::{
     Assembler, Project, Scope,
     extends::{with_section, without},
-    remote, text_of,
+    remote,
 };
 use crate::compose::{
     diagnostics::{Diagnostic, Span, did_you_mean},
@@ -85,7 +85,7 @@ impl Assembler<'_> {
             return None;
         }
         let paths = self.paths(inclusion, project)?;
-        let dir = match (inclusion.project_directory.and_then(text_of), paths.first()) {
+        let dir = match (inclusion.project_directory.and_then(|node| node.scalar()), paths.first()) {
             (Some(given), _) => source::clean(&project.dir.join(given)),
             (None, Some((first, _))) => first.parent().unwrap_or(Path::new("/")).to_owned(),
             (None, None) => return None,
@@ -122,7 +122,7 @@ impl Assembler<'_> {
     fn paths(&mut self, inclusion: &Inclusion<'_>, project: &Project) -> Option<Vec<(PathBuf, Span)>> {
         let mut paths = Vec::new();
         for node in &inclusion.paths {
-            let given = text_of(node)?;
+            let given = node.scalar()?;
             if let Some(kind) = remote(given) {
                 let message = format!("cannot include {given}: it is {kind}, not a file of this host");
                 self.findings.push(Diagnostic::error(message).at(node.span).help("get a copy, and include that"));
@@ -179,7 +179,7 @@ impl Assembler<'_> {
             let default = dir.join(".env");
             return Some(if source::is_file(&default) { vec![(default, None)] } else { Vec::new() });
         }
-        let given = inclusion.env_files.iter().filter_map(|node| Some((text_of(node)?, node.span)));
+        let given = inclusion.env_files.iter().filter_map(|node| Some((node.scalar()?, node.span)));
         let named = given.filter(|(text, _)| *text != NO_ENV_FILE);
         Some(named.map(|(text, span)| (source::clean(&project.dir.join(text)), Some(span))).collect())
     }
@@ -281,7 +281,7 @@ impl Assembler<'_> {
 /// `path`, or `{path, env_file, project_directory}`.
 fn read(item: &Rc<Node>) -> Result<Inclusion<'_>, Vec<Diagnostic>> {
     let Kind::Mapping(entries) = &item.kind else {
-        return match text_of(item) {
+        return match item.scalar() {
             Some(_) if !matches!(item.plain(), Some(crate::compose::tree::Plain::Int(_))) => {
                 Ok(Inclusion { paths: vec![item], ..Inclusion::default() })
             }
@@ -306,7 +306,7 @@ fn read(item: &Rc<Node>) -> Result<Inclusion<'_>, Vec<Diagnostic>> {
             _ if value.is_null() => &[],
             _ => std::slice::from_ref(value),
         };
-        for item in items.iter().filter(|item| text_of(item).is_none()) {
+        for item in items.iter().filter(|item| item.scalar().is_none()) {
             let message = format!("`include.{key}` must be a string, not {}", item.describe());
             findings.push(Diagnostic::error(message).at(item.span));
         }

@@ -47,7 +47,8 @@ const BYTES_OF_AN_ENTRY: usize = 16;
 /// All documents of all files that are named, in order, as they were written.
 pub fn read(settings: &Settings, sources: &mut Sources, findings: &mut Vec<Diagnostic>) -> Vec<Rc<Node>> {
     let mut documents = Vec::new();
-    let before = findings.len();
+    let errors = |findings: &[Diagnostic]| findings.iter().filter(|f| f.severity == Severity::Error).count();
+    let before = errors(findings);
     for input in &settings.inputs {
         let (read, path) = match input {
             Input::Stdin => (sources.read_stdin(), Path::new("<stdin>")),
@@ -59,7 +60,7 @@ pub fn read(settings: &Settings, sources: &mut Sources, findings: &mut Vec<Diagn
             Err(error) => findings.push(error.diagnostic("Compose file", path)),
         }
     }
-    if documents.is_empty() && findings.len() == before {
+    if documents.is_empty() && errors(findings) == before {
         let files: Vec<String> = settings.inputs.iter().map(Input::to_string).collect();
         findings.push(Diagnostic::error(format!("empty compose file: {}", files.join(", "))));
     }
@@ -235,13 +236,5 @@ impl Assembler<'_> {
     /// The directory at which relative paths that stand at `span` start.
     fn base_of(&self, span: Span) -> PathBuf {
         self.sources.base(span.source).unwrap_or(&self.project_dir).to_owned()
-    }
-}
-
-/// A scalar that says something.
-fn text_of(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Scalar { text, .. } if !node.is_null() => Some(text),
-        _ => None,
     }
 }

@@ -1,9 +1,6 @@
 //! `devices`, and requests for devices of a driver: `gpus` and `deploy.resources.reservations.devices`.
 
-use super::{
-    lists::{self, scalar},
-    pass::{Pass, entry},
-};
+use super::pass::{Pass, entry};
 use crate::compose::tree::{Kind, Mapping, Node};
 use std::rc::Rc;
 
@@ -51,17 +48,10 @@ pub fn long(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
 
 /// A device is in the container where it is on the host.
 pub fn target(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    match node.get("source").and_then(|source| scalar(&source.value)) {
+    match node.get("source").and_then(|source| source.value.scalar()) {
         Some(source) => pass.with_default(node, "target", Kind::string(source)),
         None => node.clone(),
     }
-}
-
-/// Of two devices with one target, the last one.
-pub fn distinct(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    lists::distinct_by(pass, node, |device| {
-        device.get("target").and_then(|target| scalar(&target.value)).map(str::to_owned)
-    })
 }
 
 /// `gpus: all`

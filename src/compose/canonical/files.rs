@@ -1,9 +1,6 @@
 //! Secrets and configs: where their bytes come from, and where a service has them.
 
-use super::{
-    lists::{self, scalar},
-    pass::{Pass, entry},
-};
+use super::pass::{Pass, entry};
 use crate::compose::tree::{Kind, Node};
 use std::rc::Rc;
 
@@ -20,28 +17,13 @@ pub fn long(_: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
 
 /// Secrets of a service are below `/run/secrets`. A target that is written stays as it is.
 pub fn secret_target(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    match node.get("source").and_then(|source| scalar(&source.value)) {
+    match node.get("source").and_then(|source| source.value.scalar()) {
         Some(source) => {
             let target = format!("/run/secrets/{source}");
             pass.with_default(node, "target", Kind::string(target))
         }
         None => node.clone(),
     }
-}
-
-/// Of two secrets with one target, the last one.
-pub fn distinct_secrets(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    lists::distinct_by(pass, node, |file| target(file, "/run/secrets/"))
-}
-
-/// Of two configs with one target, the last one.
-pub fn distinct_configs(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    lists::distinct_by(pass, node, |file| target(file, "/"))
-}
-
-fn target(file: &Node, below: &str) -> Option<String> {
-    let text = |name: &str| file.get(name).and_then(|entry| scalar(&entry.value));
-    text("target").map(str::to_owned).or_else(|| Some(format!("{below}{}", text("source")?)))
 }
 
 /// All secrets have one source of bytes.

@@ -1,6 +1,6 @@
 //! `extra_hosts`: a sorted list of `host=address`.
 
-use super::{lists::scalar, pass::Pass};
+use super::pass::Pass;
 use crate::compose::{
     diagnostics::Span,
     tree::{Kind, Node},
@@ -28,18 +28,18 @@ pub fn list(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
                 }
                 for address in addresses {
                     let Kind::Scalar { .. } = &address.kind else { return node.clone() };
-                    lines.push(line(address, host, scalar(address).unwrap_or_default()));
+                    lines.push(line(address, host, address.scalar().unwrap_or_default()));
                 }
             }
         }
         Kind::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
-                let Some(text) = scalar(item) else { return node.clone() };
+                let Some(text) = item.scalar() else { return node.clone() };
                 pass.at_item(index, |pass| from_text(pass, item, text, &mut lines));
             }
         }
     }
-    lines.sort_by(|a, b| scalar(a).cmp(&scalar(b)));
+    lines.sort_by(|a, b| a.scalar().cmp(&b.scalar()));
     Rc::new(node.with(Kind::Sequence(lines)))
 }
 

@@ -29,8 +29,9 @@ pub mod units;
 mod volumes;
 
 pub use paths::{TRANSPORTS, clean};
+pub use volumes::short_target;
 
-use super::{diagnostics::Diagnostic, source::Sources, tree::Node};
+use super::{diagnostics::Diagnostic, merge, source::Sources, tree::Node};
 use pass::Pass;
 use std::{path::Path, rc::Rc};
 
@@ -51,5 +52,6 @@ pub struct Context<'a> {
 
 /// The canonical form of a merged tree. All that is wrong with its values goes to `findings`.
 pub fn canonicalise(root: &Rc<Node>, context: &Context<'_>, findings: &mut Vec<Diagnostic>) -> Rc<Node> {
-    Pass::new(context, findings).run(root)
+    // Long forms can show that two items of a list are the same.
+    merge::enforce_unicity(&Pass::new(context, findings).run(root))
 }

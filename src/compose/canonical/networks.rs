@@ -1,9 +1,6 @@
 //! Names of other things: networks and models that a service uses, services it depends on, and what exists elsewhere.
 
-use super::{
-    lists::scalar,
-    pass::{Pass, entry},
-};
+use super::pass::{Pass, entry};
 use crate::compose::tree::{Entry, Kind, Mapping, Node};
 use std::rc::Rc;
 
@@ -29,7 +26,7 @@ fn named(node: &Rc<Node>, value: impl Fn(&Rc<Node>) -> Rc<Node>) -> Rc<Node> {
     let Kind::Sequence(items) = &node.kind else { return node.clone() };
     let mut entries = Mapping::with_capacity(items.len());
     for item in items {
-        let Some(name) = scalar(item) else { return node.clone() };
+        let Some(name) = item.scalar() else { return node.clone() };
         entries.insert(name.to_owned(), entry(value(item)));
     }
     Rc::new(node.with(Kind::Mapping(entries)))
@@ -45,7 +42,7 @@ pub fn external(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
         let help = "write `external: true`, and `name` beside it";
         pass.warning_with_help(name.key, "has external.name, which is deprecated", help);
         match entries.get("name") {
-            Some(other) if scalar(&other.value) != scalar(&name.value) => {
+            Some(other) if other.value.scalar() != name.value.scalar() => {
                 let what = "has a name and external.name that conflict; only use name";
                 pass.error_because(name.value.span, what, other.value.span, "named otherwise here");
             }

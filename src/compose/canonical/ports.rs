@@ -1,9 +1,6 @@
 //! `ports`: `[HOST_IP:][HOST[-END]:]CONTAINER[-END][/PROTOCOL]` as mappings, one for each port of the container.
 
-use super::{
-    lists::{self, scalar},
-    pass::{Origin, Pass, entry},
-};
+use super::pass::{Origin, Pass, entry};
 use crate::compose::tree::{Kind, Mapping, Node, Plain};
 use std::{net::IpAddr, ops::Range, rc::Rc};
 
@@ -244,7 +241,7 @@ pub fn published(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
 }
 
 pub fn host_ip(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    let Some(text) = scalar(node) else { return node.clone() };
+    let Some(text) = node.scalar() else { return node.clone() };
     let ip = bare_ip(text);
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
         pass.error(node.span, format!("is an invalid ip address: {text}"));
@@ -254,26 +251,13 @@ pub fn host_ip(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
 }
 
 pub fn long_protocol(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    let Some(text) = scalar(node) else { return node.clone() };
+    let Some(text) = node.scalar() else { return node.clone() };
     let lower = text.to_ascii_lowercase();
     if !lower.is_empty() && !PROTOCOLS.contains(&lower.as_str()) {
         pass.error_with_help(node.span, format!("is an invalid proto: {text}"), "protocols are tcp, udp and sctp");
         return node.clone();
     }
     Rc::new(node.with(Kind::string(lower)))
-}
-
-/// Of two that say the same, the last one.
-pub fn distinct(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    lists::distinct_by(pass, node, |port| {
-        let Kind::Mapping(_) = port.kind else { return scalar(port).map(str::to_owned) };
-        let part = |name: &str, default: &'static str| {
-            let text = port.get(name).and_then(|entry| scalar(&entry.value)).unwrap_or_default();
-            if text.is_empty() { default.to_owned() } else { text.to_owned() }
-        };
-        let target = scalar(&port.get("target")?.value)?;
-        Some(format!("{}:{}:{target}/{}", part("host_ip", "0.0.0.0"), part("published", ""), part("protocol", "tcp")))
-    })
 }
 
 #[cfg(test)]

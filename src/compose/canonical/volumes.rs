@@ -1,7 +1,6 @@
 //! `volumes` of a service: `[SOURCE:]TARGET[:OPTIONS]` as mappings.
 
 use super::{
-    lists::{self, scalar},
     pass::{Pass, entry},
     paths,
 };
@@ -57,6 +56,13 @@ pub fn long(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     said.bind |= is_bind;
     said.write(node, &mut mount);
     Rc::new(node.with(Kind::Mapping(mount)))
+}
+
+/// Where a short form is mounted; `None` where it is no mount.
+pub fn short_target(text: &str) -> Option<&str> {
+    let sections = sections(text).ok()?;
+    // A single section is the target, and so is the second of two or three.
+    sections.get(1).or(sections.first()).map(|target| &text[target.clone()])
 }
 
 /// The parts between colons. The colon of `C:` belongs to a path of Windows, and those of `${...}` to a variable.
@@ -182,10 +188,10 @@ pub fn check(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     if !entries.contains_key("target") {
         pass.error(node.span, "lacks `target`: the mount is missing a mount target");
     }
-    if entries.get("type").and_then(|kind| scalar(&kind.value)) != Some("bind") {
+    if entries.get("type").and_then(|kind| kind.value.scalar()) != Some("bind") {
         return node.clone();
     }
-    let Some(source) = entries.get("source").filter(|source| scalar(&source.value).is_some()) else {
+    let Some(source) = entries.get("source").filter(|source| source.value.scalar().is_some()) else {
         let span = entries.get("source").map_or(node.span, |source| source.value.span);
         let why = "has an invalid mount config for type \"bind\": field Source must not be empty";
         pass.error(span, why);
@@ -193,7 +199,7 @@ pub fn check(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     };
     // An empty path is that of the directory where paths start.
     let here = Rc::new(source.value.with(Kind::string(".")));
-    let value = if scalar(&source.value) == Some("") { &here } else { &source.value };
+    let value = if source.value.scalar() == Some("") { &here } else { &source.value };
     let path = pass.at_key("source", |pass| paths::of_host(pass, value));
     let mut entries = entries.clone();
     entries.insert("source".into(), Entry { key: source.key, value: path });
@@ -205,19 +211,13 @@ pub fn bind(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     pass.with_default(node, "create_host_path", Kind::typed("true"))
 }
 
-/// Of two mounts on one target, the last one, at the place of the first: that is how overrides work.
-pub fn distinct(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
-    warn_of_covered(pass, node);
-    lists::distinct_by(pass, node, |mount| target(mount).map(str::to_owned))
-}
-
 fn target(mount: &Node) -> Option<&str> {
-    mount.get("target").and_then(|target| scalar(&target.value))
+    mount.get("target").and_then(|target| target.value.scalar())
 }
 
-/// Within one file it is hardly meant.
-fn warn_of_covered(pass: &mut Pass<'_>, node: &Rc<Node>) {
-    let Kind::Sequence(items) = &node.kind else { return };
+/// Of two mounts on one target the last one stands. Within one file that is hardly meant.
+pub fn warn_of_covered(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
+    let items = node.items();
     let mut seen: HashMap<&str, &Rc<Node>> = HashMap::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let Some(target) = target(item) else { continue };
@@ -226,12 +226,13 @@ fn warn_of_covered(pass: &mut Pass<'_>, node: &Rc<Node>) {
             pass.at_item(index, |pass| pass.warning_because(item.span, what, other.span, "takes the place of this"));
         }
     }
+    node.clone()
 }
 
 /// Volumes of the top level: an external one is as it is, and the device of a bind mount is a path of this host.
 pub fn top_level(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
     let Kind::Mapping(entries) = &node.kind else { return node.clone() };
-    let text = |name: &str| entries.get(name).and_then(|entry| scalar(&entry.value));
+    let text = |name: &str| entries.get(name).and_then(|entry| entry.value.scalar());
     if text("external") == Some("true") {
         for (name, entry) in entries {
             if !matches!(name.as_str(), "name" | "external") && !name.starts_with("x-") {
@@ -245,7 +246,7 @@ pub fn top_level(pass: &mut Pass<'_>, node: &Rc<Node>) -> Rc<Node> {
 fn device(pass: &mut Pass<'_>, node: &Rc<Node>, entries: &Mapping) -> Rc<Node> {
     let Some(options) = entries.get("driver_opts") else { return node.clone() };
     let (Some("bind"), Some(device), Kind::Mapping(said)) =
-        (options.value.get("o").and_then(|o| scalar(&o.value)), options.value.get("device"), &options.value.kind)
+        (options.value.get("o").and_then(|o| o.value.scalar()), options.value.get("device"), &options.value.kind)
     else {
         return node.clone();
     };
@@ -260,7 +261,24 @@ fn device(pass: &mut Pass<'_>, node: &Rc<Node>, entries: &Mapping) -> Rc<Node> {
 
 #[cfg(test)]
 mod tests {
+    use super::short_target;
     use crate::compose::canonical::testing::check;
+
+    #[test]
+    fn the_target_of_a_mount_is_found_in_every_short_form() {
+        for (spec, target) in [
+            ("/x", Some("/x")),
+            ("a:/x", Some("a:/x")),
+            ("data:/x", Some("/x")),
+            ("./a:/x:ro", Some("/x")),
+            ("C:\\a:/x", Some("/x")),
+            ("a", Some("a")),
+            ("data::ro", None),
+            ("aa:bb:cc:dd", None),
+        ] {
+            assert_eq!(short_target(spec), target, "{spec}");
+        }
+    }
 
     #[test]
     fn short_mounts_become_long_ones() {

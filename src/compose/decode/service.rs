@@ -131,7 +131,7 @@ pub const FIELDS: &[Field<ServiceDraft>] = &[
     Without("isolation", WINDOWS),
     Read("label_file", |_, _, _| {}),
     set!("labels", labels, |d, at| Some(d.labels(at))),
-    Read("links", |d, at, s| d.links(at, s)),
+    Read("links", |d, at, _| d.links(at)),
     Read("logging", |d, at, s| {
         d.section(at, logging::FIELDS, &mut s.service.logging);
     }),
@@ -215,7 +215,7 @@ impl Decoder<'_> {
     }
 
     /// A link by the service's own name is what the resolver answers anyway, and the start order is a dependency.
-    fn links(&mut self, at: &At<'_>, _: &mut ServiceDraft) {
+    fn links(&mut self, at: &At<'_>) {
         for item in self.items(at) {
             let Some(text) = self.text(&item) else { continue };
             if text.split_once(':').is_some_and(|(service, alias)| service != alias) {

@@ -17,8 +17,8 @@ pub fn key_values(node: &Rc<Node>) -> Rc<Node> {
             continue;
         }
         let (name, kind) = match text.split_once('=') {
-            Some((name, value)) => (name, Kind::Scalar { text: value.to_owned(), plain: false }),
-            None => (text.as_str(), Kind::Scalar { text: String::new(), plain: true }),
+            Some((name, value)) => (name, Kind::string(value)),
+            None => (text.as_str(), Kind::typed("")),
         };
         entries.insert(name.to_owned(), Entry { key: item.span, value: Rc::new(item.with(kind)) });
     }
@@ -55,7 +55,7 @@ pub fn host_list(node: &Rc<Node>) -> Rc<Node> {
         };
         for address in addresses {
             let Kind::Scalar { text, .. } = &address.kind else { return node.clone() };
-            let kind = Kind::Scalar { text: format!("{host}={text}"), plain: false };
+            let kind = Kind::string(format!("{host}={text}"));
             items.push(Rc::new(address.with(kind)));
         }
     }
@@ -82,7 +82,7 @@ pub fn resource(node: &Rc<Node>) -> Rc<Node> {
     if let Some(name) = inner.get("name") {
         entries.entry("name".to_owned()).or_insert_with(|| name.clone());
     }
-    let truth = Node::new(external.value.span, Kind::Scalar { text: "true".into(), plain: true });
+    let truth = Node::new(external.value.span, Kind::typed("true"));
     entries.insert("external".to_owned(), Entry { key: external.key, value: Rc::new(truth) });
     Rc::new(node.with(Kind::Mapping(entries)))
 }

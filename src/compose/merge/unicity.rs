@@ -7,7 +7,10 @@ use super::{
     replacing,
     rules::{self, Identity},
 };
-use crate::compose::tree::{Entry, Kind, Node};
+use crate::compose::{
+    canonical::short_target,
+    tree::{Entry, Kind, Node},
+};
 use indexmap::IndexMap;
 use std::rc::Rc;
 
@@ -63,21 +66,21 @@ fn once(items: &[Rc<Node>], identity: Identity) -> Option<Vec<Rc<Node>>> {
 
 /// What an item is known by; `None` where it has no form that an item can have.
 fn name(item: &Node, identity: Identity) -> Option<String> {
-    let field = |key: &str| item.get(key).and_then(|entry| scalar(&entry.value)).filter(|text| !text.is_empty());
+    let field = |key: &str| item.get(key).and_then(|entry| entry.value.scalar()).filter(|text| !text.is_empty());
     let is_mapping = matches!(item.kind, Kind::Mapping(_));
     match identity {
         Identity::Name => {
-            let text = scalar(item)?;
+            let text = item.scalar()?;
             Some(text.split_once('=').map_or(text, |(name, _)| name).to_owned())
         }
-        Identity::Text => scalar(item).map(str::to_owned),
+        Identity::Text => item.scalar().map(str::to_owned),
         Identity::Path if is_mapping => field("path").map(str::to_owned),
-        Identity::Path => scalar(item).map(str::to_owned),
+        Identity::Path => item.scalar().map(str::to_owned),
         Identity::MountTarget if is_mapping => field("target").map(str::to_owned),
-        Identity::MountTarget => mount_target(scalar(item)?),
+        Identity::MountTarget => short_target(item.scalar()?).map(str::to_owned),
         Identity::DeviceTarget if is_mapping => field("target").map(str::to_owned),
         Identity::DeviceTarget => {
-            let mut parts = scalar(item)?.split(':');
+            let mut parts = item.scalar()?.split(':');
             let source = parts.next()?;
             Some(parts.next().unwrap_or(source).to_owned())
         }
@@ -85,62 +88,12 @@ fn name(item: &Node, identity: Identity) -> Option<String> {
             Some(target) => Some(target.to_owned()),
             None => field("source").map(|source| format!("{directory}/{source}")),
         },
-        Identity::FileTarget(directory) => scalar(item).map(|source| format!("{directory}/{source}")),
+        Identity::FileTarget(directory) => item.scalar().map(|source| format!("{directory}/{source}")),
         Identity::Port if is_mapping => {
             let host = field("host_ip").unwrap_or("0.0.0.0");
             let protocol = field("protocol").unwrap_or("tcp");
             Some(format!("{host}:{}:{}/{protocol}", field("published").unwrap_or_default(), field("target")?))
         }
-        Identity::Port => scalar(item).map(str::to_owned),
-    }
-}
-
-fn scalar(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Scalar { text, .. } => Some(text),
-        _ => None,
-    }
-}
-
-/// Of `[source:]target[:options]`. A single letter before a colon is a drive of Windows, as in Compose.
-fn mount_target(spec: &str) -> Option<String> {
-    if spec.len() <= 2 {
-        return Some(spec.to_owned());
-    }
-    let mut sections: Vec<String> = Vec::new();
-    let mut section = String::new();
-    for c in spec.chars() {
-        let drive = section.chars().count() == 1 && section.starts_with(char::is_alphabetic);
-        if c == ':' && !drive {
-            sections.push(std::mem::take(&mut section));
-        } else {
-            section.push(c);
-        }
-    }
-    sections.push(section);
-    match sections.as_slice() {
-        [target] | [_, target] | [_, target, _] if !sections.iter().any(String::is_empty) => Some(target.clone()),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_of_a_mount_is_found_in_every_short_form() {
-        for (spec, target) in [
-            ("/x", Some("/x")),
-            ("a:/x", Some("a:/x")),
-            ("data:/x", Some("/x")),
-            ("./a:/x:ro", Some("/x")),
-            ("C:\\a:/x", Some("/x")),
-            ("a", Some("a")),
-            ("data::ro", None),
-            ("aa:bb:cc:dd", None),
-        ] {
-            assert_eq!(mount_target(spec).as_deref(), target, "{spec}");
-        }
+        Identity::Port => item.scalar().map(str::to_owned),
     }
 }

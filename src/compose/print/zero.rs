@@ -39,7 +39,6 @@ const KEPT: &[&str] = &[
     "services.*.scale",
     "services.*.stop_grace_period",
     "services.*.volumes.[].bind",
-    "services.*.volumes.[].bind.create_host_path",
     "services.*.volumes.[].image",
     "services.*.volumes.[].tmpfs",
     "services.*.volumes.[].volume",

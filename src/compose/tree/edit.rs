@@ -56,7 +56,7 @@ impl Node {
 
     /// The entries of the mapping at `key`, to be changed.
     pub fn entries_at_mut(&mut self, key: &str) -> Option<&mut Mapping> {
-        self.value_mut(key)?.entries_mut()
+        self.entries_mut()?.get_mut(key)?.entries_mut()
     }
 
     /// A value that no file says: it stands where what implies it stands.
@@ -67,12 +67,19 @@ impl Node {
 
     /// An implied string.
     pub fn implied_text(span: Span, text: impl Into<String>, rule: &'static str) -> Self {
-        Self::implied(span, Kind::Scalar { text: text.into(), plain: false }, rule)
+        Self::implied(span, Kind::string(text), rule)
     }
 
     /// An implied number, boolean or null.
     pub fn implied_plain(span: Span, text: impl Into<String>, rule: &'static str) -> Self {
-        Self::implied(span, Kind::Scalar { text: text.into(), plain: true }, rule)
+        Self::implied(span, Kind::typed(text), rule)
+    }
+}
+
+impl Entry {
+    /// The entries of a mapping, to be changed.
+    pub fn entries_mut(&mut self) -> Option<&mut Mapping> {
+        Rc::make_mut(&mut self.value).entries_mut()
     }
 }
 

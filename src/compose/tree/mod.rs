@@ -111,11 +111,11 @@ impl Node {
     }
 
     pub fn text(span: Span, text: impl Into<String>) -> Self {
-        Self::new(span, Kind::Scalar { text: text.into(), plain: false })
+        Self::new(span, Kind::string(text))
     }
 
     pub fn null(span: Span) -> Self {
-        Self::new(span, Kind::Scalar { text: String::new(), plain: true })
+        Self::new(span, Kind::typed(""))
     }
 
     pub fn mapping(span: Span, entries: Mapping) -> Self {

@@ -116,6 +116,16 @@ pub const DIFFERENCES: &[Difference] = &[
         alike: None,
     },
     Difference {
+        name: "empty devices",
+        reason: "muster refuses a device without a path; docker compose prints permissions for nothing, and refuses to read that again.",
+        alike: None,
+    },
+    Difference {
+        name: "zero ulimits",
+        reason: "A limit of 0 is 0 to muster; docker compose prints it as `{}`, and refuses to read that again.",
+        alike: None,
+    },
+    Difference {
         name: "read again",
         reason: "No difference in what is printed, but what both print does not read as the same again: names whose dollars are doubled, hosts that are listed twice, a build without a context, and an optional dependency that is off.",
         alike: None,
