@@ -634,3 +634,22 @@ async fn a_registry_with_its_own_authority_is_believed_and_one_without_is_not() 
     let image = host.get_as(&name, PullPolicy::Always, &credentials).await.unwrap();
     assert_eq!(read(&image, "hello"), "over TLS");
 }
+
+#[tokio::test]
+async fn a_policy_with_a_time_asks_when_that_has_passed() {
+    let made = hello("x");
+    let server = Server::start(move |request| honest(&made, request));
+    let host = Host::new();
+    let (name, nobody) = (name_of(&server), Credentials::none());
+    let asked = || server.requests().iter().filter(|request| request.path == "/v2/app/manifests/1").count();
+    for (policy, times) in [
+        (PullPolicy::Every(3600), 1),
+        (PullPolicy::Every(3600), 1),
+        (PullPolicy::Missing, 1),
+        (PullPolicy::Every(0), 2),
+        (PullPolicy::Every(3600), 2),
+    ] {
+        host.get_as(&name, policy, &nobody).await.unwrap();
+        assert_eq!(asked(), times, "{policy:?}");
+    }
+}

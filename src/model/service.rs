@@ -108,4 +108,6 @@ pub enum PullPolicy {
     Never,
     #[default]
     Missing,
+    /// `daily`, `weekly`, `every_12h`: when the registry was asked longer ago than so many seconds.
+    Every(u64),
 }

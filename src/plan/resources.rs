@@ -95,7 +95,10 @@ impl<'a> Needs<'a> {
             (PullPolicy::Never, None) => {
                 return Err(PlanError::ImageMissing { service: service.name.clone(), image: service.image.clone() });
             }
-            (PullPolicy::Missing, None) => Cause::new("not there yet"),
+            (PullPolicy::Missing | PullPolicy::Every(_), None) => Cause::new("not there yet"),
+            (PullPolicy::Every(seconds), Some(image)) if !image.fresh => {
+                Cause::new(format!("the pull policy is every {seconds} s, and that was longer ago"))
+            }
             (PullPolicy::Always, there) if there.is_none_or(|image| !image.fresh) => {
                 Cause::new("the pull policy is always")
             }
