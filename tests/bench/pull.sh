@@ -74,9 +74,10 @@ processes+=($!)
 name=127.0.0.1:5000/bench/image:1
 
 echo "making an image of $layers layers, $size MiB of files each" >&2
-find "$files" -xdev -type f -size +0 -printf '%s %p\n' 2>/dev/null |
+# What vanishes while it is looked at is no reason to stop.
+{ find "$files" -xdev -type f -size +0 -printf '%s %p\n' 2>/dev/null || true; } |
     awk -v layers="$layers" -v size=$((size << 20)) -v out="$work/list." '
-        { if (sum >= size) { number++; sum = 0 } if (number >= layers) exit; sum += $1; sub(/^[0-9]+ \//, ""); print >(out number) }'
+        { if (sum >= size) { number++; sum = 0 } if (number >= layers) next; sum += $1; sub(/^[0-9]+ \//, ""); print >(out (number + 0)) }'
 for number in $(seq 0 $((layers - 1))); do
     [ -e "$work/list.$number" ] || fail "$files has not enough files"
     tar --create --directory / --no-recursion --files-from "$work/list.$number" --file "$work/layer.$number" 2>/dev/null || true
