@@ -143,7 +143,7 @@ fn an_image_that_was_removed_comes_back_from_the_cache() {
     let world = with_sources();
     let image = world.build(usual());
     let name = Reference::parse("built:1").unwrap();
-    world.store.remove(&name, &nobody).unwrap();
+    world.store.remove(&name, false, &nobody).unwrap();
     assert!(world.store.find(&name).unwrap().is_none());
     let again = world.build(usual());
     assert_eq!(world.counts(), (0, 5));
@@ -160,7 +160,7 @@ fn pruning_leaves_images_whole() {
     let pruned = prune(&world.store, &world.layout, Prune { mounts: true, ..Prune::default() }).unwrap().unwrap();
     assert_eq!((pruned.records, pruned.layers), (4, 0));
     assert_eq!(tree(&image.layers[0]), before);
-    world.store.remove(&Reference::parse("built:1").unwrap(), &nobody).unwrap();
+    world.store.remove(&Reference::parse("built:1").unwrap(), false, &nobody).unwrap();
     let pruned = prune(&world.store, &world.layout, Prune::default()).unwrap().unwrap();
     assert_eq!((pruned.records, pruned.layers), (0, 4));
     assert_eq!(fs::read_dir(world.dir.join("data/build/layers")).unwrap().count(), 0);

@@ -88,15 +88,15 @@ fn a_tampered_layer_is_refused() {
 }
 
 /// A docker-registry on loopback.
-struct Registry {
+pub struct Registry {
     process: Child,
-    port: u16,
+    pub port: u16,
     directory: tempfile::TempDir,
 }
 
 impl Registry {
     /// `None` where Debian's docker-registry is not there.
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         Self::serve(tempfile::tempdir_in("/var/tmp").unwrap(), "")
     }
 
