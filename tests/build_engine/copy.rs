@@ -28,6 +28,7 @@ pub const TESTS: &[Test] = &[
     ("a_stage_gives_files_with_their_owners", a_stage_gives_files_with_their_owners),
     ("a_linked_layer_does_not_look_at_what_is_below", a_linked_layer_does_not_look_at_what_is_below),
     ("archives_are_unpacked_and_stay_inside", archives_are_unpacked_and_stay_inside),
+    ("downloads_are_verified_and_not_repeated", downloads_are_verified_and_not_repeated),
     ("heredocs_become_files", heredocs_become_files),
     ("a_working_directory_is_made_with_its_parents", a_working_directory_is_made_with_its_parents),
     ("a_missing_source_is_named", a_missing_source_is_named),
@@ -304,7 +305,9 @@ fn archives_are_unpacked_and_stay_inside() {
     add("out/x", tar::EntryType::Regular, "", "inside");
     let bytes = tar.into_inner().unwrap();
     fs::write(world.dir.join("context/a.tar.gz"), gzip(&bytes)).unwrap();
-    fs::write(world.dir.join("context/a.tar.xz"), b"\xfd7zXZ\0rest").unwrap();
+    fs::write(world.dir.join("context/a.tar.xz"), XZ).unwrap();
+    fs::write(world.dir.join("context/a.tbz"), BZIP2).unwrap();
+    fs::write(world.dir.join("context/broken.xz"), &XZ[..60]).unwrap();
     world.file("plain.gz", "no archive");
     let add = |sources: &[&str], chown: Option<&str>| {
         let mut plans = Plans::new();
@@ -330,10 +333,55 @@ fn archives_are_unpacked_and_stay_inside() {
     assert!(!std::path::Path::new("/outside").exists());
     assert_eq!(add(&["a.tar.gz"], Some("app")).unwrap()[4], "f 640 1000:1001 to/d/f = text");
     assert_eq!(add(&["plain.gz"], None).unwrap(), ["f 644 0:0 to = no archive"]);
-    let message = add(&["a.tar.xz"], None).unwrap_err();
-    assert!(message.contains("a.tar.xz") && message.contains("xz"), "{message}");
+    for name in ["a.tar.xz", "a.tbz"] {
+        assert_eq!(add(&[name], None).unwrap(), ["d 755 0:0 to", "f 600 0:0 to/inside = text\n"]);
+    }
+    assert!(add(&["broken.xz"], None).unwrap()[0].starts_with("f 644 0:0 to = "));
     // COPY takes it as it is.
     assert_eq!(copied(&world, &["a.tar.gz"], "/to/").len(), 2);
+}
+
+fn downloads_are_verified_and_not_repeated() {
+    use crate::image_support::{
+        digest,
+        http::{Response, Server},
+    };
+    let world = World::new();
+    let server = Server::start(|request| match request.path.as_str() {
+        "/d/file.txt" if request.header("if-none-match") == Some("\"one\"") => Response::new(304, ""),
+        "/d/file.txt" => {
+            Response::ok("downloaded").with("ETag", "\"one\"").with("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
+        }
+        "/plain" => Response::ok("plain"),
+        _ => Response::new(404, "no"),
+    });
+    let add = |path: &str, checksum: Option<String>| {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let url = format!("http://{}{path}", server.address);
+        let copy = plans.copy_with(Some(base), &[], "/to/", |copy| {
+            copy.sources = vec![CopySource::Url { url: url.clone(), checksum: checksum.clone() }];
+            copy.unpack = Unpack::Local;
+        });
+        world.try_build(plans.plan(copy)).map_err(|error| error.to_string())
+    };
+    let image = add("/d/file.txt?query=/x", None).unwrap();
+    assert_eq!(tree(&image.layers[0]), ["d 755 0:0 to", "f 600 0:0 to/file.txt = downloaded"]);
+    let time = fs::metadata(image.layers[0].join("to/file.txt")).unwrap().modified().unwrap();
+    assert_eq!(time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), 784_111_777);
+    add("/d/file.txt?query=/x", None).unwrap();
+    assert_eq!(world.counts(), (0, 2));
+    assert_eq!(server.count("/d/file.txt"), 2);
+    let right = digest(b"plain");
+    add("/plain", Some(right.clone())).unwrap();
+    // What its digest says is here already needs no server.
+    add("/plain", Some(right)).unwrap();
+    assert_eq!((world.counts(), server.count("/plain")), ((0, 2), 1));
+    let message = add("/plain", Some(digest(b"other"))).unwrap_err();
+    assert!(message.contains("it has digest sha256:"), "{message}");
+    let message = add("/none", None).unwrap_err();
+    assert!(message.contains("/none: the server answers 404 Not Found"), "{message}");
+    world.assert_clean();
 }
 
 fn heredocs_become_files() {
@@ -396,3 +444,7 @@ fn names_of_every_length_come_into_the_image() {
     }
     assert!(found);
 }
+
+/// A tar with one file, by xz and by bzip2.
+const XZ: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\xe0\x27\xff\x00\x5f\x5d\x00\x34\x9b\x8a\xcd\x36\x03\x80\x7f\x84\x24\x5a\x59\x44\x13\x94\x40\x9c\x8c\xd9\x21\xe4\x9a\xed\xc9\x55\xb8\x7d\xd4\xbd\x2e\x38\x20\xb5\xd0\xd9\xb8\x92\x8f\x00\x29\x0d\x3c\x1d\x5c\x30\xd0\xf0\xa9\xd8\x4d\x26\x07\x48\x0a\x6c\x79\x1d\xfc\x1b\x6b\xa1\x19\xc5\xbe\xfa\xac\x81\x8f\xac\xb7\x33\x93\xab\xab\x56\xcb\x08\xaa\xe3\x3d\x7e\x46\xd5\xef\x98\xe8\x8f\x20\x7c\x71\x5c\x81\xf4\x52\x00\x00\x00\xf0\x47\xda\x54\x45\xd8\x49\x35\x00\x01\x7b\x80\x50\x00\x00\x00\xef\x96\x5b\xd8\xb1\xc4\x67\xfb\x02\x00\x00\x00\x00\x04\x59\x5a";
+const BZIP2: &[u8] = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xec\x34\x69\xc2\x00\x00\x6f\xfb\x80\xc9\x90\x00\x02\x40\x00\x73\x80\x00\x10\x66\x21\x1e\x40\x08\x08\x20\x00\x54\x42\x00\x00\x00\x68\x24\xa9\xe5\x0c\x46\x40\x68\xd0\x7d\xc4\x86\x42\x08\x5e\x84\x22\x9d\x61\x03\x4c\x9f\x14\x08\xb8\x2c\xc5\x1d\x26\x8b\x08\xdd\xc4\x0f\x6a\xd2\xca\x51\x81\xda\xd1\xf9\x94\xef\x9d\xf2\xc8\x8a\x22\x22\x01\xf1\x77\x24\x53\x85\x09\x0e\xc3\x46\x9c\x20";

@@ -6,7 +6,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)] // each test program uses its part
 #[path = "../image_support/mod.rs"]
 mod image_support;
 
@@ -26,6 +25,7 @@ pub type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut out = std::io::stdout();
     match args.first().map(String::as_str) {
         Some("__build-step") => return muster::build::engine::step_main(),
         Some("--say") => {
@@ -38,12 +38,12 @@ fn main() -> ExitCode {
     let all = [copy::TESTS, run::TESTS, cache::TESTS, crash::TESTS].concat();
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in all {
-            writeln!(std::io::stdout(), "{name}: test").unwrap();
+            writeln!(out, "{name}: test").unwrap();
         }
         return ExitCode::SUCCESS;
     }
     if !rustix::process::geteuid().is_root() {
-        writeln!(std::io::stdout(), "the builder's tests need root; none was run").unwrap();
+        writeln!(out, "the builder's tests need root; none was run").unwrap();
         return ExitCode::SUCCESS;
     }
     let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
@@ -51,11 +51,11 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for (name, test) in chosen {
         let passed = catch_unwind(AssertUnwindSafe(test)).is_ok();
-        writeln!(std::io::stdout(), "test {name} ... {}", if passed { "ok" } else { "FAILED" }).unwrap();
+        writeln!(out, "test {name} ... {}", if passed { "ok" } else { "FAILED" }).unwrap();
         if !passed {
             failed.push(*name);
         }
     }
-    writeln!(std::io::stdout(), "\n{} failed {failed:?}", failed.len()).unwrap();
+    writeln!(out, "\n{} failed {failed:?}", failed.len()).unwrap();
     ExitCode::from(u8::from(!failed.is_empty()))
 }

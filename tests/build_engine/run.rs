@@ -308,7 +308,8 @@ pub fn say(path: &str, text: &str) {
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    write!(std::io::stdout(), "{answer}").unwrap();
+    let mut out = std::io::stdout();
+    write!(out, "{answer}").unwrap();
 }
 
 fn the_default_network_leads_out_and_goes_with_the_step() {

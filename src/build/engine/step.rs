@@ -201,11 +201,11 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
         Op::Mkdir(mkdir) => directory(engine, step, mkdir, root).await,
         Op::Copy(copy) => copy_files(engine, id, step, copy, root, steps).await,
         Op::Run(op) => {
-            let key = run_key(engine, op, steps)?;
+            let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
+            let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
             if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
                 return Ok(done);
             }
-            let _turn = engine.turn().await?;
             let dir = run::run(engine, id, op, root.as_deref(), steps).await?;
             keep(engine, step, vec![key], dir, root).await
         }
@@ -217,7 +217,7 @@ fn missing() -> StepError {
 }
 
 impl Engine {
-    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    pub async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.map_err(|error| StepError::Abandoned(error.to_string()))
     }
 
