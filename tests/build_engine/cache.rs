@@ -12,7 +12,7 @@ use muster::{
     image::{Image, Reference},
     model::{ImageId, PullPolicy},
 };
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 pub const TESTS: &[Test] = &[
     ("a_build_that_is_cached_as_a_whole_gives_the_same_image", a_build_that_is_cached_as_a_whole_gives_the_same_image),
@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("pruning_leaves_images_whole", pruning_leaves_images_whole),
     ("with_an_epoch_two_hosts_build_the_same_image", with_an_epoch_two_hosts_build_the_same_image),
     ("another_store_takes_the_image_in", another_store_takes_the_image_in),
+    ("skopeo_reads_the_image", skopeo_reads_the_image),
     ("records_of_another_boot_count_once_they_are_on_disk", records_of_another_boot_count_once_they_are_on_disk),
 ];
 
@@ -228,6 +229,33 @@ fn another_store_takes_the_image_in() {
         .unwrap();
     assert_eq!(taken.id, image.id);
     for (own, theirs) in image.layers.iter().zip(&taken.layers) {
+        assert_eq!(tree(own), tree(theirs));
+    }
+}
+
+/// Where it is installed: an independent opinion on manifest, configuration and layers.
+fn skopeo_reads_the_image() {
+    let world = with_sources();
+    world.build(usual());
+    let source = format!("oci:{}:docker.io/library/built:1", world.dir.join("data/images").display());
+    let target = format!("docker-archive:{}:built:1", world.dir.join("out.tar").display());
+    let policy = world.dir.join("policy.json");
+    fs::write(&policy, r#"{"default": [{"type": "insecureAcceptAnything"}]}"#).unwrap();
+    let skopeo = Command::new("skopeo").arg("--policy").arg(&policy).args(["copy", "-q", &source, &target]).output();
+    let Ok(output) = skopeo else { return };
+    assert!(output.status.success(), "{output:?}");
+    // And back: what it wrote is the same image.
+    let other = World::without_base();
+    let archive = world.dir.join("out.tar");
+    let images = crate::world::runtime().block_on(muster::image::load(
+        &other.store,
+        fs::File::open(&archive).unwrap(),
+        &archive,
+        muster::image::progress::silent(),
+    ));
+    let here = world.store.find(&Reference::parse("built:1").unwrap()).unwrap().unwrap();
+    let there = images.unwrap().remove(0);
+    for (own, theirs) in here.layers.iter().zip(&there.layers) {
         assert_eq!(tree(own), tree(theirs));
     }
 }

@@ -9,6 +9,7 @@
 #[path = "../image_support/mod.rs"]
 mod image_support;
 
+mod bench;
 mod cache;
 mod copy;
 mod crash;
@@ -30,6 +31,10 @@ fn main() -> ExitCode {
         Some("__build-step") => return muster::build::engine::step_main(),
         Some("--say") => {
             run::say(&args[1], &args[2]);
+            return ExitCode::SUCCESS;
+        }
+        Some("--bench") => {
+            bench::run();
             return ExitCode::SUCCESS;
         }
         Some("--build") => return crash::build_in(&args[1], &args[2]),

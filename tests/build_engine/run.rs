@@ -127,7 +127,7 @@ fn a_program_has_dockers_fence() {
 
 fn user_directory_and_variables_are_as_asked() {
     let world = World::new();
-    let (layer, output) = run_with(&world, "id -un; pwd; echo $A $B $HOME; touch here; ulimit -n", |run| {
+    let (layer, output) = run_with(&world, "id -un; pwd; echo $A $B $HOME; touch here 2>&1; ulimit -n", |run| {
         run.user = "app".into();
         run.cwd = "/home/app/new".into();
         run.env = ["PATH=/bin", "A=1", "A=2"].map(str::to_owned).to_vec();
@@ -138,7 +138,7 @@ fn user_directory_and_variables_are_as_asked() {
     assert_eq!(output.lines().last(), Some("64"));
     assert!(layer.iter().all(|line| !line.contains("here")), "root's directory: {layer:?}");
     // The proxy is no part of what the step is.
-    let again = run_with(&world, "id -un; pwd; echo $A $B $HOME; touch here; ulimit -n", |run| {
+    let again = run_with(&world, "id -un; pwd; echo $A $B $HOME; touch here 2>&1; ulimit -n", |run| {
         run.user = "app".into();
         run.cwd = "/home/app/new".into();
         run.env = ["PATH=/bin", "A=1", "A=2"].map(str::to_owned).to_vec();

@@ -49,6 +49,8 @@ pub struct Engine {
     pub cancelled: AtomicBool,
     /// Steps at once.
     pub permits: Arc<Semaphore>,
+    /// Layers that are packed at once.
+    pub packers: Arc<Semaphore>,
     /// Below it the cgroups of steps.
     pub cgroups: PathBuf,
     pub(super) seen: HashMap<String, Arc<Seen>>,
