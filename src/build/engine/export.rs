@@ -33,13 +33,7 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
             let built = BuiltLayer { layer: layer.clone(), fresh_blob: None, bytes: None };
             return Ok(Packaged { built, created: None });
         }
-        From::Host => {
-            return Err(StepError::Refused(format!(
-                "the image stands on {}, a directory of this host, which is no layer; begin a stage with FROM scratch \
-                 and take what the image needs by COPY --from",
-                layer.dir.display()
-            )));
-        }
+        From::Host => return Err(StepError::Abandoned("a directory of this host is no layer".into())),
         From::Step { keys, record } => (keys, record),
     };
     let of = |packed: &PackedRecord| ImageLayer {
@@ -71,7 +65,7 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
 pub fn of_image(base: &Snapshot) -> Vec<Packaged> {
     let layers = base.layers.iter().filter_map(|layer| match &layer.from {
         From::Image(layer) => Some(layer.clone()),
-        From::Step { .. } => None,
+        From::Step { .. } | From::Host => None,
     });
     let built = |layer| BuiltLayer { layer, fresh_blob: None, bytes: None };
     layers.map(|layer| Packaged { built: built(layer), created: None }).collect()

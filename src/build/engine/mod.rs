@@ -36,7 +36,7 @@ pub use run::role::main as step_main;
 
 use super::op::{Op, Plan, StepId};
 use crate::{
-    image::{Digest, Image, Store, tree},
+    image::{Digest, Image, Reference, Store, tree},
     runtime::cgroup::Cgroup,
     state::Layout,
 };
@@ -69,6 +69,7 @@ pub async fn build(
 ) -> Result<Image, BuildError> {
     check(&plan)?;
     let engine = open(store, layout, inputs, options, report).await.map_err(BuildError::Begin)?;
+    stands_on_layers(&engine, &plan)?;
     let cancel = Cancel(engine.clone());
     let carried = carry_out(&engine, &plan).await;
     // What was seen is of use also after a failure.
@@ -84,6 +85,22 @@ pub async fn build(
     let image = export(&engine, &plan, carried).await.map_err(BuildError::Export)?;
     drop(cancel);
     Ok(image)
+}
+
+/// What an image has are layers; a directory of this host is none, and may be as large as the host.
+fn stands_on_layers(engine: &Engine, plan: &Plan) -> Result<(), BuildError> {
+    let first = plan.chain().first().and_then(|id| plan.steps.get(id.0));
+    let Some((step, Op::Base(base))) = first.map(|step| (step, &step.op)) else { return Ok(()) };
+    let is_directory = |image: &Image| matches!(image.reference, Reference::Rootfs(_));
+    if !engine.inputs.images.get(&base.image).is_some_and(is_directory) {
+        return Ok(());
+    }
+    let source = StepError::Refused(
+        "a directory of this host can be no part of an image; begin another stage with FROM scratch and take what the \
+         image needs by COPY --from"
+            .to_owned(),
+    );
+    Err(BuildError::Step { title: step.title.clone(), line: step.line, source })
 }
 
 /// Tells the threads of a build that is dropped to stop.
