@@ -130,6 +130,7 @@ fn help_names_every_verb() {
 
     Commands:
       up       Create and start containers
+      build    Build or rebuild services
       create   Create containers for a service
       down     Stop and remove containers, networks
       plan     Show what up would do, and why
