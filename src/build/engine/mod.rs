@@ -36,7 +36,7 @@ pub use run::role::main as step_main;
 
 use super::op::{Op, Plan, StepId};
 use crate::{
-    image::{Digest, Image, Store, tree},
+    image::{Digest, Image, Reference, Store, tree},
     runtime::cgroup::Cgroup,
     state::Layout,
 };
@@ -68,6 +68,7 @@ pub async fn build(
     report: Report,
 ) -> Result<Image, BuildError> {
     check(&plan)?;
+    refuse_directory(&plan, &inputs)?;
     let engine = open(store, layout, inputs, options, report).await.map_err(BuildError::Begin)?;
     let cancel = Cancel(engine.clone());
     let carried = carry_out(&engine, &plan).await;
@@ -103,6 +104,23 @@ fn check(plan: &Plan) -> Result<(), BuildError> {
     }
     match plan.outcome.root {
         Some(root) if root.0 >= plan.steps.len() => Err(BuildError::Plan("its outcome is no step of it")),
+        _ => Ok(()),
+    }
+}
+
+/// Before anything runs for nothing.
+fn refuse_directory(plan: &Plan, inputs: &Inputs) -> Result<(), BuildError> {
+    let Some(step) = plan.chain().first().and_then(|id| plan.steps.get(id.0)) else { return Ok(()) };
+    let Op::Base(base) = &step.op else { return Ok(()) };
+    match inputs.images.get(&base.image).map(|image| &image.reference) {
+        Some(Reference::Rootfs(dir)) => {
+            let source = StepError::Refused(format!(
+                "{} is a directory of this host: steps can run on it and copy from it, but an image that stands on it \
+                 would be all of it; begin from scratch, and COPY --from it what is needed",
+                dir.display()
+            ));
+            Err(BuildError::Step { title: step.title.clone(), line: step.line, source })
+        }
         _ => Ok(()),
     }
 }
@@ -279,7 +297,11 @@ async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Resu
     for id in plan.chain() {
         match carried.packed.remove(&id) {
             Some(layer) => layers.push(layer),
-            None => layers.extend(carried.steps.get(&id).map(|base| export::of_image(base)).unwrap_or_default()),
+            None => {
+                if let Some(base) = carried.steps.get(&id) {
+                    layers.extend(export::of_base(base)?);
+                }
+            }
         }
     }
     let base_created = base_created(engine, plan);

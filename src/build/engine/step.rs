@@ -78,6 +78,8 @@ pub struct Layer {
 pub enum From {
     /// A layer of an image of the store.
     Image(ImageLayer),
+    /// A directory of this host (`rootfs:`), which is read where it is.
+    Directory,
     Step {
         /// Under which it is in the cache.
         keys: Vec<Digest>,
@@ -279,10 +281,11 @@ fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
         hint: ": the image was not fetched before the build".into(),
     })?;
     let Some((layers, _)) = engine.store.parts(image)? else {
-        return Err(StepError::Refused(format!(
-            "{}: a directory of this host is no base of an image; give it as a context and COPY from it",
-            base.image
-        )));
+        // Nobody knows what is in it without reading all of it: what stands on it is made anew each time, and what is
+        // copied from it is known by its content.
+        let id = Key::new("directory").text(&super::cache::random()).text(&super::cache::random()).finish();
+        let layers = image.layers.iter().map(|dir| Layer { dir: dir.clone(), from: From::Directory });
+        return Ok(Done { snapshot: Snapshot { id, layers: layers.collect() }, cached: true });
     };
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
     let id = chain_ids(&diff_ids).last().copied().unwrap_or_else(|| Key::new("no layers").finish());
