@@ -6,6 +6,7 @@
 //! step                one step: cache or work          key     what a step is, in a hash
 //! cache               records and layers of steps      pack    a layer as a blob; archive: tar members
 //! view, upper         stacks of layers, read and written without a mount
+//! turn                whoever is at the same step waits
 //! copy/               COPY, ADD                        run/    RUN
 //! export              layers, configuration, names -> the store
 //! ```
@@ -25,6 +26,7 @@ mod pack;
 mod report;
 mod run;
 mod step;
+mod turn;
 mod upper;
 mod view;
 

@@ -8,7 +8,7 @@ use super::{
     key::Key,
     pack,
     report::Report,
-    run,
+    run, turn,
     upper::{Making, Upper},
     view::View,
 };
@@ -207,6 +207,14 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
         Op::Run(op) => {
             let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
             let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
+            if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+                return Ok(done);
+            }
+            let _alone = match step.no_cache {
+                true => None,
+                false => Some(turn::alone(&engine.layout, &key).await?),
+            };
+            // Whoever was before us may have carried it out.
             if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
                 return Ok(done);
             }
