@@ -6,3 +6,6 @@
 //! frontend     instructions + options + configurations of bases -> op::Plan (pure)
 //! engine       op::Plan -> layers, cache, an image in the store
 //! ```
+
+pub mod dockerfile;
+pub mod op;
