@@ -4,7 +4,7 @@ use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
         config, create, down, exec, explain, images, kill, load, logs, ls, plan, port, ps, pull, restart, rm, rmi, run,
-        start, stop, top, up, version,
+        start, stop, top, up, version, watch,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -83,6 +83,7 @@ pub enum Command {
     Load(load::Args),
     Images(images::Args),
     Rmi(rmi::Args),
+    Watch(watch::Args),
     Version(version::Args),
 }
 

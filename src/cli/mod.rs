@@ -6,6 +6,7 @@
 mod apply;
 mod args;
 mod attached;
+mod build;
 mod client;
 mod containers;
 mod context;
@@ -17,6 +18,7 @@ mod output;
 mod session;
 mod supervisor;
 mod verbs;
+mod watch;
 
 pub use output::schemas;
 
@@ -84,6 +86,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Load(args) => load::run(args, cx),
         Command::Images(args) => images::run(args, cx),
         Command::Rmi(args) => rmi::run(args, cx),
+        Command::Watch(args) => verbs::watch::run(args, cx),
         Command::Version(args) => version::run(args, cx),
     }
 }

@@ -26,7 +26,7 @@ pub mod reference;
 mod registry;
 mod source;
 pub mod store;
-mod tree;
+pub(crate) mod tree;
 
 pub use config::ImageConfig;
 pub use credentials::Credentials;

@@ -19,7 +19,7 @@ mod seccomp;
 pub mod spec;
 mod start;
 mod sysctl;
-mod user;
+pub mod user;
 
 use crate::sys;
 use spec::{ExecSpec, Spec};

@@ -5,11 +5,13 @@ use crate::{
     api::WaitFor,
     cli::{
         apply::{self, Order},
-        attached::{self, Abort, Attached},
+        attached::{self, Abort, Attached, Watching},
         context::{Context, check_services},
         exit::{Error, Outcome},
         logs::printer::Style,
+        watch::{Options, Watch},
     },
+    compose::Loaded,
     model::{Project, intent::Intent},
 };
 use std::collections::BTreeSet;
@@ -55,6 +57,9 @@ pub struct Args {
     /// Show timestamps
     #[arg(long)]
     pub timestamps: bool,
+    /// Watch source code and rebuild/refresh containers when files are updated
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_build", "no_start"])]
+    pub watch: bool,
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
@@ -67,6 +72,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     check_services(&project, args.exit_code_from.as_slice())?;
     let intent = Intent::Up(args.flags.up(cx, &loaded)?);
     let wait = args.wait.then_some(WaitFor { timeout_seconds: args.wait_timeout });
+    let watch = if args.watch { Some(watch(&args, cx, &loaded)?) } else { None };
     let apply = converge::request(cx, loaded, intent, wait)?;
     let order = Order { project: project.name.clone(), apply, mode, quiet_pull: args.flags.creation.quiet_pull };
     if args.detach || args.wait || args.flags.no_start {
@@ -83,8 +89,15 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
             split: true,
         },
         timeout: converge::seconds(args.flags.timeout),
+        watch,
     };
     attached::run(cx, attached)
+}
+
+fn watch(args: &Args, cx: &Context, loaded: &Loaded) -> Result<Watching, Error> {
+    let parallel = cx.parallel(&loaded.environment)?;
+    let services = args.flags.creation.services.clone();
+    Watch::new(cx, &loaded.project, Options { services, quiet: false, prune: false, parallel })
 }
 
 fn abort(args: &Args) -> Result<Abort, Error> {
