@@ -70,10 +70,10 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
         crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "tokio", "tracing"],
     },
-    // What works inside one hostile tree is `image`'s, who a user of a container is the runtime's.
+    // How to work inside one hostile tree is `image`'s, what a container's files are and who its user is the runtime's.
     Layer {
         folder: "transfer",
-        layers: &["sys", "state", "model::ids", "image::tree", "runtime::user"],
+        layers: &["sys", "state", "model::ids", "image::tree", "runtime::files", "runtime::spec", "runtime::user"],
         crates: &["libc", "nix", "rustix"],
     },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },

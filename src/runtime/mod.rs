@@ -8,6 +8,7 @@ pub mod cgroup;
 mod console;
 mod environment;
 mod failure;
+pub mod files;
 mod init;
 mod join;
 mod limits;

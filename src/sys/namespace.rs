@@ -1,6 +1,7 @@
 //! setns(2) and unshare(2) for the calling thread.
 
-use super::{Error, Result, error::Named};
+use super::{Errno, Error, Result, error::Named};
+use nix::sched::{CloneFlags, unshare};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use std::os::fd::BorrowedFd;
 
@@ -29,6 +30,12 @@ pub fn children_into_pid_namespace(namespace: BorrowedFd<'_>) -> Result<()> {
 pub fn join_network(namespace: BorrowedFd<'_>) -> Result<()> {
     rustix::thread::move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))
         .named("setns", "network namespace")
+}
+
+/// Puts the calling thread, and it alone, into a copy of its mount namespace; its working directory is its own as well.
+pub fn new_mount_namespace() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+        .map_err(|errno| Error::new("unshare", "mount namespace", Errno::from_raw_os_error(errno as i32)))
 }
 
 /// A cgroup namespace rooted at the cgroups that the caller is in now.

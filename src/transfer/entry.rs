@@ -236,3 +236,7 @@ fn absent(made: rustix::io::Result<()>) -> rustix::io::Result<()> {
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
+
+#[cfg(test)]
+#[path = "entry_tests.rs"]
+mod tests;

@@ -16,8 +16,12 @@ pub enum TransferError {
     /// A file of the container.
     #[error("cannot {verb} {} in the container: {source}", path.display())]
     Container { verb: &'static str, path: PathBuf, source: io::Error },
+    #[error("{} is a directory in the container, and a file does not replace it", path.display())]
+    IsDirectory { path: PathBuf },
     #[error("{} lies on a file system of the kernel, where nothing is copied to", path.display())]
     OfTheKernel { path: PathBuf },
+    #[error("cannot open the files of the container: {0}")]
+    Root(String),
     #[error("cannot find the container's user: {0}")]
     User(String),
 }

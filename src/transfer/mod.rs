@@ -2,7 +2,7 @@
 //! link of the container leads out of it (CVE-2018-15664).
 //!
 //! ```text
-//! root     the root directory of a container that runs, by its init's /proc/PID/root
+//! root     the root directory of a container: by its init's /proc/PID/root, or mounted for the time being
 //! entry    one file, directory or link: put, removed; the whole of it or nothing
 //! ```
 //!

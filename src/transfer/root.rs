@@ -3,10 +3,13 @@
 use super::{Owner, TransferError};
 use crate::{
     image::tree::{Mounts, Tree},
-    runtime::user,
+    runtime::{files, spec::Spec, user},
     state::boot,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 /// Held open, so that it stays the same one; it keeps the container's mounts alive and is not to be held for long.
 #[derive(Debug)]
@@ -25,6 +28,18 @@ impl Root {
         }
         let tree = tree.map_err(TransferError::host("open", &path))?;
         Ok(Self { tree: tree.with_mounts(Mounts::Crossed) })
+    }
+
+    /// Does `work` in a container that does not run. It must not start meanwhile: two views of one overlay need not see
+    /// the same.
+    pub fn in_stopped<T: Send>(spec: &Spec, work: impl FnOnce(&Self) -> T + Send) -> Result<T, TransferError> {
+        // The mounts are those of a thread, and end with it.
+        let on_its_own = || {
+            let root = files::open(spec).map_err(|error| TransferError::Root(error.to_string()))?;
+            Ok(work(&Self { tree: Tree::from_fd(root).with_mounts(Mounts::Crossed) }))
+        };
+        thread::scope(|scope| scope.spawn(on_its_own).join())
+            .unwrap_or_else(|_| Err(TransferError::Root("the work in it broke off".into())))
     }
 
     /// Any directory, for what is no container.

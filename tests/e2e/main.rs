@@ -27,3 +27,4 @@ mod resolve;
 mod role;
 mod storage;
 mod verbs;
+mod watch;

@@ -2,7 +2,8 @@
 //! and is nothing to the others.
 
 use super::{
-    News, Options, build, containers,
+    News, Options, build,
+    containers::{self, Container},
     exec::{self, Command},
     rules::{Mapping, Rules, Work},
 };
@@ -27,7 +28,7 @@ use crate::{
         Layout, record,
         records::{ContainerRecord, Status},
     },
-    transfer::{Root, TransferError},
+    transfer::{Owner, Root, TransferError},
 };
 use std::{collections::BTreeMap, io, path::PathBuf, thread};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -72,6 +73,12 @@ impl Actor {
         }
         let mut failed = Vec::new();
         for (service, work) in work.iter().filter(|(_, work)| !work.copies.is_empty()) {
+            let count = work.copies.len();
+            if count > LARGE {
+                let text = "Large batch of file changes detected. If you just switched branches, this is expected.";
+                self.say(text.into());
+            }
+            self.say(format!("Syncing service \"{service}\" after {count} changes were detected"));
             if !self.copy(service, &work.copies).await {
                 failed.push(service.clone());
             }
@@ -88,6 +95,13 @@ impl Actor {
             }
         }
         self.tell(News::Over);
+    }
+
+    /// Before the first change: nothing to tell of but faults.
+    pub async fn begin(&self, work: BTreeMap<String, Work>) {
+        for (service, work) in &work {
+            self.copy(service, &work.copies).await;
+        }
     }
 
     async fn rebuild(&self, services: &[String]) -> bool {
@@ -153,16 +167,12 @@ impl Actor {
         }
     }
 
-    /// Copies into all containers of the service that run.
+    /// Copies into all containers of the service, those that are down among them.
     async fn copy(&self, service: &str, copies: &[Mapping]) -> bool {
-        if copies.len() > LARGE {
-            self.say("Large batch of file changes detected. If you just switched branches, this is expected.".into());
-        }
-        self.say(format!("Syncing service \"{service}\" after {} changes were detected", copies.len()));
         let mut waiting = Vec::new();
-        for record in self.running(service) {
+        for Container { record } in self.containers(service) {
             let (layout, copies, name) = (self.layout.clone(), copies.to_vec(), record.name.clone());
-            waiting.push((name, aside("sync", move || Ok(copy_into(&layout, &record, &copies)))));
+            waiting.push((name, aside("sync", move || copy_into(&layout, &record, &copies))));
         }
         let mut good = true;
         for (name, copied) in waiting {
@@ -176,7 +186,7 @@ impl Actor {
     }
 
     async fn exec(&self, service: &str, hook: crate::model::Hook) {
-        for record in self.running(service) {
+        for Container { record } in self.containers(service).into_iter().filter(Container::is_running) {
             let command = Command { hook: hook.clone(), container: record.id.clone(), layout: self.layout.clone() };
             let (name, news) = (record.name.clone(), self.news.clone());
             match aside("exec", move || exec::run(&command, &news)).await {
@@ -188,15 +198,13 @@ impl Actor {
     }
 
     /// As they are now: a container may have been replaced since the last time.
-    fn running(&self, service: &str) -> Vec<ContainerRecord> {
+    fn containers(&self, service: &str) -> Vec<Container> {
         let found = containers::list(&self.layout, Some(&self.project.name));
         for error in &found.unreadable {
             self.fault(error.to_string());
         }
-        let mine = found.containers.into_iter().filter(|container| {
-            container.record.service == service && !container.record.oneoff && container.is_running()
-        });
-        mine.map(|container| container.record).collect()
+        let is_mine = |container: &Container| container.record.service == service && !container.record.oneoff;
+        found.containers.into_iter().filter(is_mine).collect()
     }
 
     fn say(&self, text: String) {
@@ -213,27 +221,34 @@ impl Actor {
 }
 
 /// What could not be copied. The rest is there all the same.
-fn copy_into(layout: &Layout, record: &ContainerRecord, copies: &[Mapping]) -> Vec<String> {
-    let open = || -> Result<_, Error> {
-        let Status::Running { pid, start_time, .. } = record.status else {
-            return Err(TransferError::NotRunning.into());
+fn copy_into(layout: &Layout, record: &ContainerRecord, copies: &[Mapping]) -> Result<Vec<String>, Error> {
+    let spec: Option<ShimSpec> = record::read(&layout.container_spec(&record.id))?;
+    let Some(ShimSpec { container: spec, .. }) = spec else {
+        // Made, and never started: nobody knows its files yet.
+        return Ok(vec!["it was never started".into()]);
+    };
+    let copy = |root: &Root| -> Result<Vec<String>, TransferError> {
+        let owner = root.owner(&spec.process.user)?;
+        let copied = copies.iter().map(|copy| copy_one(root, copy, owner));
+        Ok(copied.filter_map(Result::err).map(|error| error.to_string()).collect())
+    };
+    let copied = match record.status {
+        Status::Running { pid, start_time, .. } => copy(&Root::of_running(pid, start_time)?),
+        // Its program may wait for the very change.
+        _ => Root::in_stopped(&spec, copy)?,
+    };
+    Ok(copied?)
+}
+
+fn copy_one(root: &Root, copy: &Mapping, owner: Owner) -> Result<(), TransferError> {
+    if copy.top && root.is_directory(&copy.target) {
+        // A watched directory is the container's own; what is gone in it is gone by name. A file does not replace one.
+        return match copy.source.symlink_metadata() {
+            Ok(metadata) if !metadata.is_dir() => Err(TransferError::IsDirectory { path: copy.target.clone() }),
+            _ => Ok(()),
         };
-        let root = Root::of_running(pid, start_time)?;
-        let spec: Option<ShimSpec> = record::read(&layout.container_spec(&record.id))?;
-        let user = spec.map(|spec| spec.container.process.user).unwrap_or_default();
-        let owner = root.owner(&user)?;
-        Ok((root, owner))
-    };
-    let (root, owner) = match open() {
-        Ok(opened) => opened,
-        Err(error) => return vec![error.to_string()],
-    };
-    let copied = copies.iter().map(|copy| match copy.source.symlink_metadata() {
-        // A watched directory that went away as a whole: what was in it is gone by name, the place stays.
-        Err(_) if copy.top && root.is_directory(&copy.target) => Ok(()),
-        _ => root.mirror(&copy.source, &copy.target, owner).map(|_| ()),
-    });
-    copied.filter_map(Result::err).map(|error| error.to_string()).collect()
+    }
+    root.mirror(&copy.source, &copy.target, owner).map(|_| ())
 }
 
 /// Drops images without a name that no container has.

@@ -89,7 +89,7 @@ impl Watch {
         let ready: AsyncFd<OwnedFd> =
             files.as_fd().try_clone_to_owned().and_then(watched).map_err(Error::system("watch files"))?;
         self.complain(&mut files);
-        self.actor.carry_out(&self.rules, self.rules.initial(files.all())).await;
+        self.actor.begin(self.rules.initial(files.all())).await;
         self.tell(News::Line("Watch enabled".into()));
         let mut batch = Batch::default();
         let mut acting = None;
