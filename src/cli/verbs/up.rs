@@ -130,7 +130,8 @@ fn shown(args: &Args, project: &Project) -> BTreeSet<String> {
     base.into_iter().filter(|name| attaches(name) && !args.no_attach.contains(name)).collect()
 }
 
-fn with_dependencies(project: &Project, named: &[String]) -> BTreeSet<String> {
+/// The named services, and all that they need.
+pub fn with_dependencies(project: &Project, named: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open: Vec<String> = named.to_vec();
     while let Some(name) = open.pop() {

@@ -20,7 +20,7 @@ use crate::{
     },
     image::Store,
     model::{
-        ImageId, Project,
+        ContainerId, ImageId, Project,
         intent::{Intent, Recreate, Up},
     },
     shim::wire::ShimSpec,
@@ -30,11 +30,19 @@ use crate::{
     },
     transfer::{Owner, Root, TransferError},
 };
-use std::{collections::BTreeMap, io, path::PathBuf, thread};
+use futures_util::future::join_all;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::PathBuf,
+    thread,
+};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 /// More files at once than anybody edits.
 const LARGE: usize = 1000;
+/// How often to look again at what changes at the same time.
+const ROUNDS: usize = 3;
 
 pub struct Actor {
     layout: Layout,
@@ -169,17 +177,24 @@ impl Actor {
 
     /// Copies into all containers of the service, those that are down among them.
     async fn copy(&self, service: &str, copies: &[Mapping]) -> bool {
-        let mut waiting = Vec::new();
-        for Container { record } in self.containers(service) {
-            let (layout, copies, name) = (self.layout.clone(), copies.to_vec(), record.name.clone());
-            waiting.push((name, aside("sync", move || copy_into(&layout, &record, &copies))));
-        }
-        let mut good = true;
-        for (name, copied) in waiting {
-            let faults = copied.await.unwrap_or_else(|error| vec![error.to_string()]);
-            good &= faults.is_empty();
-            for fault in faults {
-                self.fault(format!("cannot sync container {name}: {fault}"));
+        let (mut good, mut done) = (true, BTreeSet::new());
+        // Containers that came while others were copied into are found in the next round.
+        for _ in 0..ROUNDS {
+            let found = self.containers(service).into_iter().map(|container| container.record);
+            let fresh: Vec<ContainerRecord> = found.filter(|record| done.insert(record.id.clone())).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            let copied = fresh.into_iter().map(|record| {
+                let (layout, copies) = (self.layout.clone(), copies.to_vec());
+                let (id, name) = (record.id, record.name);
+                async move { (name, aside("sync", move || copy_into(&layout, &id, &copies)).await) }
+            });
+            for (name, copied) in join_all(copied).await {
+                for fault in copied.unwrap_or_else(|error| vec![error.to_string()]) {
+                    self.fault(format!("cannot sync container {name}: {fault}"));
+                    good = false;
+                }
             }
         }
         good
@@ -221,23 +236,31 @@ impl Actor {
 }
 
 /// What could not be copied. The rest is there all the same.
-fn copy_into(layout: &Layout, record: &ContainerRecord, copies: &[Mapping]) -> Result<Vec<String>, Error> {
-    let spec: Option<ShimSpec> = record::read(&layout.container_spec(&record.id))?;
-    let Some(ShimSpec { container: spec, .. }) = spec else {
-        // Made, and never started: nobody knows its files yet.
-        return Ok(vec!["it was never started".into()]);
-    };
-    let copy = |root: &Root| -> Result<Vec<String>, TransferError> {
-        let owner = root.owner(&spec.process.user)?;
-        let copied = copies.iter().map(|copy| copy_one(root, copy, owner));
-        Ok(copied.filter_map(Result::err).map(|error| error.to_string()).collect())
-    };
-    let copied = match record.status {
-        Status::Running { pid, start_time, .. } => copy(&Root::of_running(pid, start_time)?),
-        // Its program may wait for the very change.
-        _ => Root::in_stopped(&spec, copy)?,
-    };
-    Ok(copied?)
+fn copy_into(layout: &Layout, id: &ContainerId, copies: &[Mapping]) -> Result<Vec<String>, Error> {
+    for _ in 0..ROUNDS {
+        // One that is gone has a successor, or nobody wants its files.
+        let Some(Container { record }) = Container::read(layout, id)? else { return Ok(Vec::new()) };
+        let spec: Option<ShimSpec> = record::read(&layout.container_spec(id))?;
+        let Some(ShimSpec { container: spec, .. }) = spec else {
+            return Ok(vec!["it was never started".into()]);
+        };
+        let copy = |root: &Root| -> Result<Vec<String>, TransferError> {
+            let owner = root.owner(&spec.process.user)?;
+            let copied = copies.iter().map(|copy| copy_one(root, copy, owner));
+            Ok(copied.filter_map(Result::err).map(|error| error.to_string()).collect())
+        };
+        let copied = match record.status {
+            Status::Running { pid, start_time, .. } => Root::of_running(pid, start_time).and_then(|root| copy(&root)),
+            // Its program may wait for the very change.
+            _ => Root::in_stopped(&spec, copy)?,
+        };
+        match copied {
+            // It ended, or began anew, between the two lines.
+            Err(TransferError::NotRunning) => {}
+            copied => return Ok(copied?),
+        }
+    }
+    Err(TransferError::NotRunning.into())
 }
 
 fn copy_one(root: &Root, copy: &Mapping, owner: Owner) -> Result<(), TransferError> {

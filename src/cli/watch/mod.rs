@@ -16,13 +16,17 @@ mod exec;
 mod files;
 mod rules;
 
-use super::{attached::watched, build, containers, context::Context, exit::Error};
-use crate::{model::Project, plan::Plan};
+use super::{attached::watched, build, containers, context::Context, exit::Error, verbs::up::with_dependencies};
+use crate::{
+    model::{Project, Service},
+    plan::Plan,
+};
 use act::Actor;
 use batch::Batch;
 use files::Files;
 use rules::Rules;
 use std::{
+    collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
     path::Path,
     rc::Rc,
@@ -36,7 +40,7 @@ use tokio::{
 /// What a watch is to do besides what the files say.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Services; all without any.
+    /// Services, watched with those that they need; all without any.
     pub services: Vec<String>,
     /// Show nothing of builds.
     pub quiet: bool,
@@ -73,7 +77,7 @@ impl Watch {
     pub fn new(cx: &Context, project: &Project, options: Options) -> Result<(Self, UnboundedReceiver<News>), Error> {
         let resolve = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let read = |path: &Path| std::fs::read_to_string(path).ok();
-        let rules = Rules::new(project, &options.services, &read, &resolve)?;
+        let rules = Rules::new(project, &watched_services(project, &options.services), &read, &resolve)?;
         let (news, coming) = unbounded_channel();
         for warning in &rules.warnings {
             let _ = news.send(News::Fault(warning.clone()));
@@ -122,12 +126,20 @@ impl Watch {
     }
 }
 
-/// Services whose images are built before `watch` begins, as docker compose does.
+/// Builds the images of all that is watched before `watch` begins, as docker compose does.
 pub fn build_first(cx: &mut Context, project: &Project, services: &[String]) -> Result<(), Error> {
-    let asked = |name: &String| services.is_empty() || services.contains(name);
-    let built = project.services.values().filter(|service| service.build.is_some() && !service.develop.is_empty());
-    let names: Vec<String> = built.map(|service| service.name.clone()).filter(asked).collect();
+    let is_built = |service: &&Service| service.build.is_some() && !service.develop.is_empty();
+    let watched = watched_services(project, services);
+    let built = watched.iter().filter_map(|name| project.services.get(name)).filter(is_built);
+    let names: Vec<String> = built.map(|service| service.name.clone()).collect();
     if names.is_empty() { Ok(()) } else { build::services(cx, project, &names) }
+}
+
+fn watched_services(project: &Project, named: &[String]) -> BTreeSet<String> {
+    match named {
+        [] => project.services.keys().cloned().collect(),
+        named => with_dependencies(project, named),
+    }
 }
 
 async fn sleep_until(due: Option<Instant>) {

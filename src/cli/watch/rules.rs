@@ -88,17 +88,16 @@ pub struct Work {
 }
 
 impl Rules {
-    /// Of `services`, or of all; `read` gives the text of an ignore file, where there is one, and `resolve` a path
+    /// Of `services`; `read` gives the text of an ignore file, where there is one, and `resolve` a path
     /// without symbolic links.
     pub fn new(
         project: &Project,
-        services: &[String],
+        services: &BTreeSet<String>,
         read: &dyn Fn(&Path) -> Option<String>,
         resolve: &dyn Fn(&Path) -> PathBuf,
     ) -> Result<Self, Error> {
         let mut all = Self { rules: Vec::new(), warnings: Vec::new() };
-        let asked = |name: &str| services.is_empty() || services.iter().any(|service| service == name);
-        for service in project.services.values().filter(|service| asked(&service.name)) {
+        for service in services.iter().filter_map(|name| project.services.get(name)) {
             let ignored = docker_ignore(service, read)?;
             for rule in &service.develop {
                 check(service, rule)?;

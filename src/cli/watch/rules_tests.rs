@@ -43,7 +43,8 @@ fn project(lines: &str) -> Project {
 fn rules_with(project: &Project, ignore: &'static str) -> Rules {
     let read =
         move |path: &Path| (path == Path::new("/w/.dockerignore") && !ignore.is_empty()).then(|| ignore.to_owned());
-    Rules::new(project, &[], &read, &|path| path.to_owned()).unwrap()
+    let all = project.services.keys().cloned().collect();
+    Rules::new(project, &all, &read, &|path| path.to_owned()).unwrap()
 }
 
 fn rules(lines: &str) -> Rules {
@@ -179,22 +180,23 @@ fn what_a_bind_mount_shows_anyway_is_not_copied() {
 
 #[test]
 fn rules_that_cannot_be_carried_out_are_refused_before_anything_is_watched() {
-    let refused = |change: &dyn Fn(&mut Service), line: &str, services: &[String]| {
+    let refused = |change: &dyn Fn(&mut Service), line: &str, services: &[&str]| {
         let mut project = project(line);
         project.services.values_mut().for_each(change);
-        Rules::new(&project, services, &|_| None, &|path| path.to_owned()).unwrap_err().to_string()
+        let services = services.iter().map(|name| name.to_string()).collect();
+        Rules::new(&project, &services, &|_| None, &|path| path.to_owned()).unwrap_err().to_string()
     };
     assert_eq!(
-        refused(&|service| service.build = None, "web rebuild /w", &[]),
+        refused(&|service| service.build = None, "web rebuild /w", &["web"]),
         "can't watch service \"web\" with action rebuild without a build context"
     );
     assert_eq!(
-        refused(&|service| service.develop[0].exec = None, "web sync+exec /w ->/a", &[]),
+        refused(&|service| service.develop[0].exec = None, "web sync+exec /w ->/a", &["web"]),
         "can't watch service \"web\" with action sync+exec without a command"
     );
     let none = "none of the selected services is configured for watch, consider setting a 'develop' section";
-    assert_eq!(refused(&|service| service.develop.clear(), "web restart /w", &[]), none);
-    assert_eq!(refused(&|_| {}, "web restart /w", &["db".into()]), none);
-    let bad = refused(&|_| {}, "web sync /w ->/a ignore=[", &[]);
+    assert_eq!(refused(&|service| service.develop.clear(), "web restart /w", &["web"]), none);
+    assert_eq!(refused(&|_| {}, "web restart /w", &["db"]), none);
+    let bad = refused(&|_| {}, "web sync /w ->/a ignore=[", &["web"]);
     assert!(bad.starts_with("services.web.develop.watch: /w: "), "{bad}");
 }
