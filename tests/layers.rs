@@ -70,6 +70,12 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
         crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
+    // How to work inside one hostile tree is `image`'s, what a container's files are and who its user is the runtime's.
+    Layer {
+        folder: "transfer",
+        layers: &["sys", "state", "model::ids", "image::tree", "runtime::files", "runtime::spec", "runtime::user"],
+        crates: &["libc", "nix", "rustix"],
+    },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {
         folder: "network",
@@ -145,7 +151,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "cli",
-        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire"],
+        layers: &["compose", "model", "graph", "plan", "api", "image", "build", "transfer", "state", "shim::wire"],
         crates: &[
             "anstream",
             "clap",

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod health;
+pub mod hook;
 pub mod ids;
 pub mod intent;
 pub mod mount;
@@ -14,9 +15,11 @@ pub mod resources;
 pub mod restart;
 pub mod service;
 pub mod signal;
+pub mod watch;
 
 pub use build::{Build, Dockerfile};
 pub use health::{HealthTest, Healthcheck};
+pub use hook::Hook;
 pub use ids::{ContainerId, ImageId, NetworkId};
 pub use mount::{FileMount, Mount, MountKind, Tmpfs};
 pub use network::{Attachment, Ipam, Network, NetworkMode};
@@ -25,3 +28,4 @@ pub use project::{FileObject, FileSource, Project, Volume};
 pub use resources::{Logging, Resources, Ulimit};
 pub use restart::RestartPolicy;
 pub use service::{Condition, Dependency, PullPolicy, Service};
+pub use watch::{WatchAction, WatchRule};

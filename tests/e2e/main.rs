@@ -28,3 +28,4 @@ mod resolve;
 mod role;
 mod storage;
 mod verbs;
+mod watch;

@@ -33,3 +33,4 @@ pub mod tag;
 pub mod top;
 pub mod up;
 pub mod version;
+pub mod watch;
