@@ -4,7 +4,7 @@
 //! |---|---|
 //! | done | 0 |
 //! | any error, wrong usage included | 1 |
-//! | `plan --detailed-exitcode` with something to do | 2 |
+//! | `plan --detailed-exitcode` with something to do; `lock --check` with a drift | 2 |
 //! | `run`, `exec`, `up --exit-code-from` | the command's own |
 //! | the container could not be set up / the command is not executable / not found | 125 / 126 / 127 |
 //! | interrupted | 130 |

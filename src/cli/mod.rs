@@ -13,6 +13,7 @@ mod context;
 mod env;
 mod exit;
 mod fetch;
+mod locking;
 mod logs;
 mod output;
 mod session;
@@ -90,6 +91,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Tag(args) => tag::run(args, cx),
         Command::Save(args) => save::run(args, cx),
         Command::Load(args) => load::run(args, cx),
+        Command::Lock(args) => lock::run(args, cx),
         Command::Login(args) => login::run(args, cx),
         Command::Logout(args) => logout::run(args, cx),
         Command::System(args) => system::run(args, cx),

@@ -88,10 +88,11 @@ pub fn host(
     }
     let Some(project) = project else { return Ok(()) };
     for service in project.services.values() {
-        if !observed.images.contains_key(&service.image) {
-            let fresh = pulled.contains(&service.image);
-            let image = image(hands, &service.image, fresh)?;
-            observed.images.insert(service.image.clone(), image);
+        let reference = service.reference();
+        if !observed.images.contains_key(reference) {
+            let fresh = pulled.contains(reference);
+            let image = image(hands, reference, fresh)?;
+            observed.images.insert(reference.to_owned(), image);
         }
     }
     observed.file_digests = file_digests(project)?;

@@ -17,6 +17,7 @@ mod guestbook;
 mod inside;
 mod isolation;
 mod limits;
+mod lock;
 mod malformed;
 mod oneoff;
 mod policy;

@@ -7,6 +7,7 @@ pub mod file;
 pub mod image_list;
 pub mod images;
 pub mod labels;
+pub mod locks;
 pub mod ls;
 pub mod prefix;
 pub mod progress;

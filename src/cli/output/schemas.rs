@@ -1,6 +1,6 @@
 //! JSON Schemas of what muster writes for programs, made from the types that are written.
 
-use super::{disk_use, image_list, images, ls, progress, ps};
+use super::{disk_use, image_list, images, locks, ls, progress, ps};
 use crate::{
     api::Event,
     cli::verbs::{image::HistoryRow, version::Version},
@@ -18,6 +18,7 @@ pub fn documents() -> Vec<(&'static str, Value)> {
         ("image-history.schema.json", of::<HistoryRow>("A line of muster image history --format json")),
         ("image-ls.schema.json", of::<image_list::Row>("A line of muster image ls --format json")),
         ("images.schema.json", of::<Vec<images::Row>>("muster images --format json")),
+        ("lock.schema.json", of::<Vec<locks::Row>>("muster lock --format json")),
         ("ls.schema.json", of::<Vec<ls::Project>>("muster ls --format json")),
         ("plan.schema.json", of::<Plan>("muster plan --format json")),
         ("progress.schema.json", of::<progress::Message<'_>>("A line of muster --progress json")),

@@ -12,6 +12,7 @@ pub mod image;
 pub mod images;
 pub mod kill;
 pub mod load;
+pub mod lock;
 pub mod login;
 pub mod logout;
 pub mod logs;
