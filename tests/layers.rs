@@ -70,6 +70,11 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
         crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "tokio", "tracing"],
     },
+    Layer {
+        folder: "bundle",
+        layers: &["sys", "state", "model", "image", "volume"],
+        crates: &["libc", "nix", "rustix", "tokio"],
+    },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {
         folder: "network",
@@ -145,7 +150,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "cli",
-        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire"],
+        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire", "bundle"],
         crates: &[
             "anstream",
             "clap",

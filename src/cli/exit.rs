@@ -10,7 +10,10 @@
 //! | interrupted | 130 |
 //! | standard output was closed by its reader | 0 |
 
-use crate::{api::Failure, compose::Diagnostics, image::ImageError, shim::wire::ClientError, state::RecordError};
+use crate::{
+    api::Failure, bundle::BundleError, compose::Diagnostics, image::ImageError, shim::wire::ClientError,
+    state::RecordError,
+};
 use std::{io, path::PathBuf};
 
 /// Exit code of the process.
@@ -63,6 +66,8 @@ pub enum Error {
     Record(#[from] RecordError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Standard output or error does not take what is written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),

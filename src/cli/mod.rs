@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod attached;
 mod build;
+mod bundling;
 mod client;
 mod containers;
 mod context;
@@ -65,6 +66,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
     use verbs::*;
     match command {
         Command::Up(args) => up::run(*args, cx),
+        Command::Bundle(args) => bundle::run(args, cx),
         Command::Build(args) => verbs::build::run(args, cx),
         Command::Create(args) => create::run(args, cx),
         Command::Down(args) => down::run(args, cx),

@@ -1,5 +1,6 @@
 //! What people and programs read: values in, text out. No verb formats anything itself.
 
+pub mod bundles;
 pub mod disk_use;
 pub mod duration;
 pub mod failure;

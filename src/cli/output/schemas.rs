@@ -3,6 +3,7 @@
 use super::{disk_use, image_list, images, locks, ls, progress, ps};
 use crate::{
     api::Event,
+    bundle::Index,
     cli::verbs::{image::HistoryRow, version::Version},
     compose,
     plan::Plan,
@@ -13,6 +14,7 @@ use serde_json::Value;
 /// File name and content of each, that of the Compose file among them.
 pub fn documents() -> Vec<(&'static str, Value)> {
     vec![
+        ("bundle.schema.json", of::<Index>("muster bundle inspect --format json")),
         ("compose.schema.json", compose::schema::document()),
         ("events.schema.json", of::<Event>("A line of events.jsonl")),
         ("image-history.schema.json", of::<HistoryRow>("A line of muster image history --format json")),
