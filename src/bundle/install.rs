@@ -23,6 +23,7 @@ use crate::{
         layer::{Limits, decompress, unpack_plain},
         tree,
     },
+    model::ContainerId,
     state::{Durability, Layout, Lock, record},
     volume::{Seed, VolumeSpec, Volumes},
 };
@@ -179,7 +180,22 @@ impl Staged {
             }
         }
         File::open(&project).and_then(|directory| directory.sync_all()).map_err(BundleError::io("sync", &project))?;
+        self.sweep(&project, &[Some(model.clone()), files].into_iter().flatten().collect::<Vec<_>>())?;
         Ok(project.join(model).join(MODEL))
+    }
+
+    /// Takes away what earlier bundles of the project brought, but for files that a container still mounts.
+    fn sweep(&self, project: &Path, keep: &[String]) -> Result<(), BundleError> {
+        let mounted = mounted(&self.layout)?;
+        for entry in fs::read_dir(project).map_err(BundleError::io("read", project))? {
+            let path = entry.map_err(BundleError::io("read", project))?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let ours = name.starts_with("model-") || name.starts_with("files-");
+            if ours && !keep.contains(&name) && !mounted.iter().any(|source| source.starts_with(&path)) {
+                tree::remove(&path).map_err(BundleError::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -205,6 +221,38 @@ fn sync(directory: &Path) -> Result<(), BundleError> {
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+/// Paths of the host that the containers of all projects have, or begin with when they start again.
+fn mounted(layout: &Layout) -> Result<Vec<PathBuf>, BundleError> {
+    let containers = layout.containers();
+    let entries = match fs::read_dir(&containers) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(BundleError::io("read", &containers)(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let id = entry.map_err(BundleError::io("read", &containers))?.file_name().to_string_lossy().into_owned();
+        // The specification names every source, also those of secrets and configs.
+        let spec = layout.container_spec(&ContainerId::new(id));
+        let spec = match fs::read(&spec) {
+            Ok(text) => serde_json::from_slice(&text).unwrap_or(serde_json::Value::Null),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(BundleError::io("read", &spec)(error)),
+        };
+        strings(&spec, &mut paths);
+    }
+    Ok(paths)
+}
+
+fn strings(value: &serde_json::Value, found: &mut Vec<PathBuf>) {
+    match value {
+        serde_json::Value::String(text) if text.starts_with('/') => found.push(PathBuf::from(text)),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|field| strings(field, found)),
+        _ => {}
+    }
 }
 
 /// The caller holds the project's lock: nobody is at work in them.
