@@ -1,7 +1,7 @@
 # For a Debian machine with git, make and a Rust toolchain, as root. Each target installs what it lacks through apt and
 # says so; running one twice is as good as once.
 #
-#   make demo        build muster and the example's images, bring the guest book up
+#   make demo        build muster, which builds the example's images and brings the guest book up
 #   make demo-down   take the guest book down; its entries stay (make demo-down VOLUMES=1 takes them too)
 #   make test        all tests, then a look at what is left on the machine
 #   make bench       times beside docker compose
@@ -16,16 +16,14 @@ CARGO := $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 BUILD_PACKAGES := $(if $(shell command -v cc),,gcc libc6-dev)
 HOST := $(shell $(dir $(CARGO))rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 MUSTER := $(CURDIR)/target/$(HOST)/release/muster
-IMAGES := .cache/guestbook/images.tar
 GUESTBOOK_PORT ?= 8080
 # Not for the tests, which choose a port of their own.
 demo demo-down: export GUESTBOOK_PORT := $(GUESTBOOK_PORT)
 
-.PHONY: demo demo-down test bench release images clean root
+.PHONY: demo demo-down test bench release clean root
 
-demo: root images release examples/guestbook/secrets/db_password
-	$(MUSTER) load -i $(IMAGES)
-	cd examples/guestbook && $(MUSTER) up -d --wait
+demo: root release examples/guestbook/secrets/db_password
+	cd examples/guestbook && $(MUSTER) -f compose.yaml -f debian.yaml up -d --wait
 	@echo
 	@echo "The guest book is open: http://localhost:$(GUESTBOOK_PORT)/"
 	@echo
@@ -44,7 +42,7 @@ test: root
 	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	tests/audit.sh take .cache/audit
-	examples/guestbook/images.sh
+	tests/guestbook-images.sh
 	RUST_TEST_THREADS=2 $(CARGO) test --locked
 	tests/audit.sh compare .cache/audit
 
@@ -55,10 +53,6 @@ bench: root release
 release:
 	$(if $(BUILD_PACKAGES),scripts/packages.sh $(BUILD_PACKAGES))
 	$(CARGO) build --release --locked
-
-images: root
-	scripts/packages.sh mmdebstrap mount
-	examples/guestbook/images.sh
 
 # Readable inside the containers, whose programs do not run as root; the directory keeps everybody else out.
 examples/guestbook/secrets/db_password:

@@ -535,16 +535,6 @@ fn breaking(made: Made, cut: usize, good: Arc<AtomicUsize>) -> Server {
     })
 }
 
-/// Text that gzip makes little of.
-fn noise(length: usize) -> String {
-    let mut state = 1u64;
-    let letter = |state: &mut u64| {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b' ' + (*state >> 57) as u8 % 95)
-    };
-    (0..length).map(|_| letter(&mut state)).collect()
-}
-
 #[tokio::test]
 async fn what_a_broken_off_pull_had_is_not_fetched_again_by_a_later_one() {
     let text = noise(4 << 20);
@@ -643,4 +633,23 @@ async fn a_registry_with_its_own_authority_is_believed_and_one_without_is_not() 
     fs::remove_dir_all(host.path("certs.d")).unwrap();
     let image = host.get_as(&name, PullPolicy::Always, &credentials).await.unwrap();
     assert_eq!(read(&image, "hello"), "over TLS");
+}
+
+#[tokio::test]
+async fn a_policy_with_a_time_asks_when_that_has_passed() {
+    let made = hello("x");
+    let server = Server::start(move |request| honest(&made, request));
+    let host = Host::new();
+    let (name, nobody) = (name_of(&server), Credentials::none());
+    let asked = || server.requests().iter().filter(|request| request.path == "/v2/app/manifests/1").count();
+    for (policy, times) in [
+        (PullPolicy::Every(3600), 1),
+        (PullPolicy::Every(3600), 1),
+        (PullPolicy::Missing, 1),
+        (PullPolicy::Every(0), 2),
+        (PullPolicy::Every(3600), 2),
+    ] {
+        host.get_as(&name, policy, &nobody).await.unwrap();
+        assert_eq!(asked(), times, "{policy:?}");
+    }
 }

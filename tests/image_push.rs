@@ -94,7 +94,8 @@ async fn a_registry_with_passwords_is_pushed_to_by_who_has_one() {
     check_login(&registry.address, &login("open sesame"), &credentials).await.unwrap();
     credentials.store(&registry.address, &login("open sesame")).unwrap();
     push(&host, &name, &credentials).await.unwrap();
-    let image = Host::new().get_as(&name, PullPolicy::Missing, &credentials).await.unwrap();
+    let other = Host::new();
+    let image = other.get_as(&name, PullPolicy::Missing, &credentials).await.unwrap();
     assert_eq!(read(&image, "hello"), "x");
 }
 

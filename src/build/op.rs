@@ -261,7 +261,26 @@ pub enum History {
     },
 }
 
+impl Plan {
+    /// The steps that the outcome is stacked of, the lowest first.
+    pub fn chain(&self) -> Vec<StepId> {
+        let mut chain: Vec<StepId> = Vec::new();
+        let mut at = self.outcome.root;
+        while let Some(id) = at.filter(|id| chain.last().is_none_or(|above| id < above)) {
+            chain.push(id);
+            at = self.steps.get(id.0).and_then(|step| step.op.root());
+        }
+        chain.reverse();
+        chain
+    }
+}
+
 impl Op {
+    /// Whether it puts a layer upon its root.
+    pub fn makes_layer(&self) -> bool {
+        !matches!(self, Self::Base(_))
+    }
+
     /// The steps whose files it reads, in the order they are named; its root is among them.
     pub fn needs(&self) -> Vec<StepId> {
         let mut needs = Vec::new();

@@ -242,7 +242,10 @@ fn put(field: &mut [u8], bytes: &[u8]) {
 fn records(stat: &Stat, xattrs: Vec<(CString, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut records = Vec::new();
     if stat.st_mtime < 0 || stat.st_mtime_nsec != 0 {
-        records.push((b"mtime".to_vec(), decimal(stat.st_mtime, stat.st_mtime_nsec as u64).into_bytes()));
+        records.push((
+            b"mtime".to_vec(),
+            decimal(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)).into_bytes(),
+        ));
     }
     let key = |name: CString| [b"SCHILY.xattr.", name.as_bytes()].concat();
     records.extend(xattrs.into_iter().map(|(name, value)| (key(name), value)));
@@ -250,7 +253,7 @@ fn records(stat: &Stat, xattrs: Vec<(CString, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8
 }
 
 /// Seconds and the nanoseconds after them, which always count upwards, as one number.
-fn decimal(seconds: i64, nanos: u64) -> String {
+fn decimal(seconds: i64, nanos: u32) -> String {
     if seconds < 0 && nanos > 0 {
         return format!("-{}.{:09}", seconds.unsigned_abs() - 1, 1_000_000_000 - nanos);
     }

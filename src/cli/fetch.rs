@@ -15,7 +15,6 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -126,32 +125,12 @@ async fn one(
     failed
 }
 
-/// The bytes of all layers of one image as one number.
+/// Everything about one image as one line.
 pub fn report(op: usize, events: UnboundedSender<api::Progress>) -> Report {
-    let layers: Mutex<HashMap<image::Digest, (u64, u64)>> = Mutex::default();
+    let tally: Mutex<image::progress::Tally> = Mutex::default();
     Arc::new(move |news| {
-        let step = match news {
-            image::Progress::Fetched { layer, bytes, total } | image::Progress::Pushed { layer, bytes, total } => {
-                let Ok(mut layers) = layers.lock() else { return };
-                layers.insert(layer, (bytes, total));
-                let (current, all) = layers.values().fold((0, 0), |(a, b), (bytes, total)| (a + bytes, b + total));
-                api::Progress::Step {
-                    op,
-                    text: String::new(),
-                    current: Some(current),
-                    total: Some(all).filter(|n| *n > 0),
-                }
-            }
-            image::Progress::Retrying { what, why, wait } => {
-                let text = format!("{what}: {why}; again in {:.1} s", wait.as_secs_f64());
-                api::Progress::Step { op, text, current: None, total: None }
-            }
-            image::Progress::Resolving
-            | image::Progress::Started { .. }
-            | image::Progress::Exists { .. }
-            | image::Progress::Mounted { .. }
-            | image::Progress::Unpacked { .. } => return,
-        };
-        let _ = events.send(step);
+        let Ok(mut tally) = tally.lock() else { return };
+        let Some(image::progress::Line { text, current, total }) = tally.take(&news) else { return };
+        let _ = events.send(api::Progress::Step { op, text, current, total });
     })
 }

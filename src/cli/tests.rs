@@ -130,6 +130,7 @@ fn help_names_every_verb() {
 
     Commands:
       up       Create and start containers
+      build    Build or rebuild services
       create   Create containers for a service
       down     Stop and remove containers, networks
       plan     Show what up would do, and why
@@ -148,9 +149,16 @@ fn help_names_every_verb() {
       config   Parse, resolve and render the Compose files in canonical form
       explain  Tell where values of the Compose files come from: lines, overrides, variables, defaults
       pull     Pull service images
-      load     Load images from an archive
+      push     Push service images
+      image    Manage images
       images   List images used by the created containers
-      rmi      Remove images from this host
+      rmi      Remove one or more images
+      tag      Create a tag TARGET that refers to the image SOURCE
+      save     Save one or more images to a tar archive (streamed to standard output by default)
+      load     Load images from an archive
+      login    Log in to a registry
+      logout   Log out from a registry
+      system   Look after what muster keeps on this host
       version  Show the version information
       help     Print this message or the help of the given subcommand(s)
 

@@ -26,13 +26,16 @@ use futures_util::{StreamExt, stream};
 use std::{
     fs::File,
     io::Read,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tokio::task::spawn_blocking;
 
-/// Layers at once. More connections to one registry gain nothing, and each has buffers.
-const PARALLEL: usize = 4;
+/// Layers at once: as many as there are processors to unpack them, within these bounds. More connections to one
+/// registry gain nothing, and each has buffers.
+const PARALLEL: RangeInclusive<usize> = 4..=8;
 /// Bytes of a blob from which on it is kept when its pull is broken off.
 const WORTH_KEEPING: u64 = 1 << 20;
 /// Bytes between two reports about one layer.
@@ -62,6 +65,11 @@ pub async fn ensure(
     match (policy, here) {
         (PullPolicy::Missing | PullPolicy::Never | PullPolicy::Build, Some(image)) => Ok(image),
         (PullPolicy::Never, None) => Err(ImageError::NotLocal { image: reference.familiar() }),
+        (PullPolicy::Every(seconds), Some(image))
+            if store.was_asked_within(reference, Duration::from_secs(seconds))? =>
+        {
+            Ok(image)
+        }
         (PullPolicy::Missing | PullPolicy::Build, None) => {
             let _turn = turn(store, reference).await?;
             // Whoever was before us may have brought it.
@@ -70,7 +78,7 @@ pub async fn ensure(
                 None => pull(store, reference, name, None, credentials, report).await,
             }
         }
-        (PullPolicy::Always, here) => {
+        (PullPolicy::Always | PullPolicy::Every(_), here) => {
             let _turn = turn(store, reference).await?;
             pull(store, reference, name, here, credentials, report).await
         }
@@ -132,6 +140,7 @@ async fn pull(
         && let Some(digest) = registry.head().await?
         && image.repo_digests.contains(&name.at(digest).to_string())
     {
+        store.asked(reference)?;
         return Ok(image);
     }
     let session = begin(store, &name.familiar()).await?;
@@ -232,7 +241,7 @@ async fn take_layers(
             report: report.clone(),
         })
         .collect();
-    let mut running = stream::iter(jobs).map(Job::run).buffer_unordered(PARALLEL);
+    let mut running = stream::iter(jobs).map(Job::run).buffer_unordered(parallel());
     let mut taken = Vec::new();
     while let Some(result) = running.next().await {
         match result {
@@ -245,6 +254,10 @@ async fn take_layers(
     }
     taken.sort_by_key(|layer| layer.index);
     (taken, None)
+}
+
+fn parallel() -> usize {
+    std::thread::available_parallelism().map_or(0, usize::from).clamp(*PARALLEL.start(), *PARALLEL.end())
 }
 
 struct Job {
@@ -276,7 +289,7 @@ impl Job {
         let label = self.part.digest.unwrap_or(self.diff_id);
         let (report, index) = (self.report.clone(), self.index);
         if let (Some(digest), None, None) = (self.part.digest, &self.dir, &self.blob) {
-            report(Progress::Exists { layer: label });
+            report(Progress::Exists { layer: label, size: self.part.size.unwrap_or(0) });
             let blob = Blob { digest, size: self.part.size.unwrap_or(0), media_type: self.part.media_type };
             return Ok(Taken { index, blob, fresh_blob: None, fresh_layer: None });
         }

@@ -78,8 +78,8 @@ fn upload(store: &Store, digest: &Digest, mounts: Vec<String>) -> Result<Upload>
 async fn one(registry: Arc<Registry>, upload: Upload, report: Report) -> Result<()> {
     let (layer, total) = (upload.digest, upload.size);
     match registry.put_blob(&upload).await? {
-        Sent::Exists => report(Progress::Exists { layer }),
-        Sent::Mounted { from } => report(Progress::Mounted { layer, from }),
+        Sent::Exists => report(Progress::Exists { layer, size: total }),
+        Sent::Mounted { from } => report(Progress::Mounted { layer, size: total, from }),
         Sent::Uploaded => report(Progress::Pushed { layer, bytes: total, total }),
     }
     Ok(())

@@ -124,4 +124,6 @@ pub enum PullPolicy {
     Missing,
     /// Made anew from its Dockerfile, each time; as `Missing` where there is none.
     Build,
+    /// `daily`, `weekly`, `every_12h`: when the registry was asked longer ago than so many seconds.
+    Every(u64),
 }

@@ -26,7 +26,8 @@ pub struct ObservedImage {
     pub id: ImageId,
     /// The image has a HEALTHCHECK.
     pub healthcheck: bool,
-    /// Pulled for this very intent: a policy of `always` is met, and the next plan asks for no second pull.
+    /// Pulled for this very intent, or as lately as the service's policy wants: a policy of `always` or `daily` is
+    /// met, and the next plan asks for no second pull.
     #[serde(default)]
     pub fresh: bool,
 }

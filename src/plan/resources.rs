@@ -102,7 +102,10 @@ impl<'a> Needs<'a> {
                     false => PlanError::ImageMissing { service, image },
                 });
             }
-            (PullPolicy::Missing | PullPolicy::Build, None) => Cause::new("not there yet"),
+            (PullPolicy::Missing | PullPolicy::Build | PullPolicy::Every(_), None) => Cause::new("not there yet"),
+            (PullPolicy::Every(seconds), Some(image)) if !image.fresh => {
+                Cause::new(format!("the pull policy is every {seconds} s, and that was longer ago"))
+            }
             (PullPolicy::Always, there) if there.is_none_or(|image| !image.fresh) => {
                 Cause::new("the pull policy is always")
             }

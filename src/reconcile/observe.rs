@@ -4,7 +4,7 @@ use super::{Hands, failure};
 use crate::{
     api::Failure,
     image::Reference,
-    model::{FileSource, Project},
+    model::{FileSource, Project, PullPolicy},
     plan::{Observed, ObservedContainer, ObservedNetwork, ObservedState, ObservedVolume, observed::ObservedImage},
     state::records::{ContainerRecord, Health, Status},
 };
@@ -14,6 +14,7 @@ use std::{
     fs::File,
     io,
     path::Path,
+    time::Duration,
 };
 
 /// The containers of the project.
@@ -90,8 +91,10 @@ pub fn host(
     for service in project.services.values() {
         let reference = service.reference();
         if !observed.images.contains_key(reference) {
-            let fresh = pulled.contains(reference);
-            let image = image(hands, reference, fresh)?;
+            // What a digest names is what it always was: no registry needs to be asked again.
+            let fresh = pulled.contains(reference) || service.locked_image.is_some();
+            let lately = policies_interval(project, reference);
+            let image = image(hands, reference, fresh, lately)?;
             observed.images.insert(reference.to_owned(), image);
         }
     }
@@ -99,9 +102,21 @@ pub fn host(
     Ok(())
 }
 
-fn image(hands: &Hands, text: &str, fresh: bool) -> Result<Option<ObservedImage>, Failure> {
+/// The shortest time after which a service wants its registry asked again.
+fn policies_interval(project: &Project, image: &str) -> Option<Duration> {
+    let users = project.services.values().filter(|service| service.reference() == image);
+    let seconds = users.filter_map(|service| match service.pull_policy {
+        PullPolicy::Every(seconds) => Some(seconds),
+        _ => None,
+    });
+    seconds.min().map(Duration::from_secs)
+}
+
+fn image(hands: &Hands, text: &str, fresh: bool, lately: Option<Duration>) -> Result<Option<ObservedImage>, Failure> {
     let reference = Reference::parse(text).map_err(failure)?;
     let found = hands.images.find(&reference).map_err(failure)?;
+    let asked = |within| hands.images.was_asked_within(&reference, within).map_err(failure);
+    let fresh = fresh || lately.map(asked).transpose()?.unwrap_or(false);
     Ok(found.map(|image| ObservedImage { id: image.id, healthcheck: image.config.healthcheck.is_some(), fresh }))
 }
 

@@ -62,8 +62,10 @@ async fn pull(id: OpId, image: &str, policy: PullPolicy, context: &Context<'_>) 
         None => Credentials::none(),
     };
     let progress = context.progress.clone();
+    let tally = std::sync::Mutex::new(image::progress::Tally::default());
     let report: crate::image::Report = Arc::new(move |step| {
-        let (text, current, total) = figures(&step);
+        let Ok(mut tally) = tally.lock() else { return };
+        let Some(image::progress::Line { text, current, total }) = tally.take(&step) else { return };
         let _ = progress.send(Progress::Step { op: id, text, current, total });
     });
     let mut overtaken = context.superseded.clone();
@@ -74,21 +76,6 @@ async fn pull(id: OpId, image: &str, policy: PullPolicy, context: &Context<'_>) 
     Context::held(&context.pulled).insert(image.to_owned());
     context.owner.note("image", "pull", pulled.id.as_str(), image);
     Ok(Some(pulled.id.short().to_owned()))
-}
-
-/// A step of a pull for a progress line: words, and bytes where they are known.
-fn figures(step: &image::Progress) -> (String, Option<u64>, Option<u64>) {
-    use image::Progress as P;
-    match step {
-        P::Resolving => ("resolving".into(), None, None),
-        P::Started { layers, bytes } => (format!("{layers} layers"), Some(0), Some(*bytes)),
-        P::Exists { layer } => (format!("{} exists", layer.short()), None, None),
-        P::Fetched { layer, bytes, total } => (layer.short(), Some(*bytes), (*total > 0).then_some(*total)),
-        P::Unpacked { layer } => (format!("{} unpacked", layer.short()), None, None),
-        P::Pushed { layer, bytes, total } => (layer.short(), Some(*bytes), Some(*total)),
-        P::Mounted { layer, from } => (format!("{} mounted from {from}", layer.short()), None, None),
-        P::Retrying { what, why, wait } => (format!("{what}: {why}; again in {wait:?}"), None, None),
-    }
 }
 
 async fn create_network(key: &str, context: &Context<'_>) -> Result<Detail, Failure> {

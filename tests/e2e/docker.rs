@@ -1,13 +1,17 @@
-//! Beside Debian's docker.io, whose firewall drops what is forwarded and not its own: both work at once.
+//! Beside Debian's docker.io: its firewall drops what is forwarded and not its own, and both work at once; images go
+//! from one to the other.
 //!
 //! Everything of this test runs in a network namespace of its own, so that dockerd's rules touch no other test. The
 //! test runs itself again inside of it.
 
 use super::{
-    http,
+    ground::Ground,
+    http, image,
     proc::eventually,
+    registry::Registry,
     stack::{Stack, free_port, loopback},
 };
+use serde_json::json;
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
@@ -20,20 +24,9 @@ fn ports_and_networks_work_beside_dockers_forward_drop() {
         eprintln!("skipped: docker.io is not installed");
         return;
     }
-    if std::env::var_os("MUSTER_E2E_INSIDE").is_none() {
-        let name = "docker::ports_and_networks_work_beside_dockers_forward_drop";
-        let output = Command::new("unshare")
-            .args(["--net", "--mount", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env("MUSTER_E2E_INSIDE", "1")
-            .output()
-            .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{text}");
+    if !inside("docker::ports_and_networks_work_beside_dockers_forward_drop") {
         return;
     }
-    assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
     // dockerd drops what is forwarded when it is the one who switched forwarding on.
     std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
     let docker = Docker::start();
@@ -56,6 +49,80 @@ fn ports_and_networks_work_beside_dockers_forward_drop() {
     });
     stack.ok(&["down", "-t", "0"]);
     assert!(http::get(loopback(theirs), "/").is_ok(), "docker's goes on without us");
+}
+
+#[test]
+fn images_go_between_docker_and_muster_by_registry_and_by_archive() {
+    if !Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("skipped: docker.io is not installed");
+        return;
+    }
+    if !inside("docker::images_go_between_docker_and_muster_by_registry_and_by_archive") {
+        return;
+    }
+    let Some(registry) = Registry::start() else { return };
+    let docker = Docker::start();
+    let ground = Ground::shared();
+    let stack = Stack::on(ground.clone(), "between", "services: {}");
+    let directory = stack.directory().join("image");
+    image::Layout::busybox(&ground, &directory)
+        .layer(&[("marker", "made here\n")])
+        .finish(&json!({"Cmd": ["cat", "/marker"], "Env": ["PATH=/bin"]}));
+    let archive = stack.directory().join("image.tar");
+    let tar = Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&directory).arg(".").status().unwrap();
+    assert!(tar.success());
+    let path = |name: &str| stack.directory().join(name).display().to_string();
+    let said = |args: &[&str]| {
+        let output = docker.client(args).output().unwrap();
+        assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let runs = |image: &str| said(&["run", "--rm", "--network", "none", image]);
+
+    // From muster to docker.
+    let loaded = stack.ok(&["load", "-i", &path("image.tar")]);
+    let id = loaded.trim().strip_prefix("Loaded image ID: ").unwrap();
+    let ours = format!("127.0.0.1:{}/team/ours:1", registry.port);
+    stack.ok(&["tag", id, &ours]);
+    stack.ok(&["image", "push", "-q", &ours]);
+    said(&["pull", "-q", &ours]);
+    assert_eq!(runs(&ours), "made here\n");
+    assert_eq!(said(&["image", "inspect", "-f", "{{.Id}}", &ours]).trim(), id);
+    said(&["rmi", &ours]);
+    stack.ok(&["save", "-o", &path("ours.tar"), &ours]);
+    said(&["load", "-q", "-i", &path("ours.tar")]);
+    assert_eq!(runs(&ours), "made here\n");
+
+    // And the other way round.
+    let theirs = format!("127.0.0.1:{}/team/theirs:1", registry.port);
+    said(&["tag", &ours, &theirs]);
+    said(&["push", "-q", &theirs]);
+    stack.ok(&["image", "prune", "-a", "-f"]);
+    stack.compose(&format!("services: {{x: {{image: '{theirs}'}}}}"));
+    assert_eq!(stack.ok(&["run", "--rm", "-T", "x"]), "made here\n");
+    stack.ok(&["rmi", &theirs]);
+    said(&["save", "-o", &path("theirs.tar"), &theirs]);
+    assert!(stack.ok(&["load", "-i", &path("theirs.tar")]).contains(&theirs));
+    assert_eq!(stack.ok(&["run", "--rm", "-T", "--pull", "never", "x"]), "made here\n");
+    stack.ok(&["down", "-t", "0"]);
+}
+
+/// Runs the named test again in network and mount namespaces of its own; true in there.
+fn inside(name: &str) -> bool {
+    if std::env::var_os("MUSTER_E2E_INSIDE").is_some() {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        return true;
+    }
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env("MUSTER_E2E_INSIDE", "1")
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    false
 }
 
 struct Docker {

@@ -11,7 +11,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 fn an_entry_stays_over_down_and_up_and_goes_with_down_v() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guestbook");
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/guestbook/images.tar");
-    let built = Command::new(example.join("images.sh")).output().unwrap();
+    let built = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guestbook-images.sh")).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 
     let port = free_port();

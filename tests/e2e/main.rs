@@ -11,6 +11,7 @@ mod image;
 mod proc;
 mod stack;
 
+mod build;
 mod bundle;
 mod docker;
 mod faults;

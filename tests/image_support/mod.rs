@@ -249,3 +249,13 @@ pub fn host_architecture() -> &'static str {
         other => other,
     }
 }
+
+/// Text that gzip makes little of.
+pub fn noise(length: usize) -> String {
+    let mut state = 1u64;
+    let letter = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (*state >> 57) as u8 % 95)
+    };
+    (0..length).map(|_| letter(&mut state)).collect()
+}

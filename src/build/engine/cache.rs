@@ -196,7 +196,7 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
         let mut kept: HashSet<OsString> = workshop.linked_layers()?;
         let mut records = cache.records().map_err(store_error)?;
         // The last used first: they are the ones to stay.
-        records.sort_by(|a, b| b.used.cmp(&a.used));
+        records.sort_by_key(|known| std::cmp::Reverse(known.used));
         let (now, mut total) = (SystemTime::now(), 0);
         for known in &records {
             let Some(record) = &known.record else {

@@ -29,7 +29,7 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// A program that ran and failed.
-    #[error("the process {} did not complete successfully: exit code: {code}{}", command, if *oom { " (the kernel killed for want of memory)" } else { "" })]
+    #[error("the process \"{}\" did not complete successfully: exit code: {code}{}", shortened(command), if *oom { " (the kernel killed for want of memory)" } else { "" })]
     Exit {
         command: String,
         code: i32,
@@ -68,6 +68,15 @@ pub enum StepError {
 }
 
 pub type Result<T, E = StepError> = std::result::Result<T, E>;
+
+/// A script is known by its beginning.
+fn shortened(command: &str) -> String {
+    const MAX: usize = 200;
+    let first = command.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let is_whole = first.len() == command.trim_end().len() && first.len() <= MAX;
+    let shown: String = first.chars().take(MAX).collect();
+    if is_whole { shown } else { format!("{} ...", shown.trim_end()) }
+}
 
 impl StepError {
     pub fn file<'a>(verb: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use serde_json::{Map, Value, json};
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, path::PathBuf};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -33,6 +33,7 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
             let built = BuiltLayer { layer: layer.clone(), fresh_blob: None, bytes: None };
             return Ok(Packaged { built, created: None });
         }
+        From::Host => return Err(StepError::Abandoned("a directory of this host is no layer".into())),
         From::Step { keys, record } => (keys, record),
     };
     let of = |packed: &PackedRecord| ImageLayer {
@@ -60,19 +61,14 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
     Ok(Packaged { built: BuiltLayer { layer: of(&packed), fresh_blob: Some(path), bytes }, created })
 }
 
-/// Every layer of the image, several at once.
-pub async fn package_all(engine: &Arc<Engine>, snapshot: Option<&Snapshot>) -> Result<Vec<Packaged>> {
-    let layers = snapshot.map(|snapshot| snapshot.layers.clone()).unwrap_or_default();
-    let jobs = layers.iter().enumerate().map(|(index, layer)| {
-        let below: Vec<PathBuf> = layers[..index].iter().rev().map(|layer| layer.dir.clone()).collect();
-        let (engine, layer) = (engine.clone(), layer.clone());
-        async move {
-            let _turn = engine.permits.clone().acquire_owned().await;
-            let owned = engine.clone();
-            engine.blocking(move || package(&owned, &layer, &below)).await
-        }
+/// The layers of a base.
+pub fn of_image(base: &Snapshot) -> Vec<Packaged> {
+    let layers = base.layers.iter().filter_map(|layer| match &layer.from {
+        From::Image(layer) => Some(layer.clone()),
+        From::Step { .. } | From::Host => None,
     });
-    futures_util::future::try_join_all(jobs).await
+    let built = |layer| BuiltLayer { layer, fresh_blob: None, bytes: None };
+    layers.map(|layer| Packaged { built: built(layer), created: None }).collect()
 }
 
 /// Writes the image into the store and lists it.

@@ -34,18 +34,20 @@ pub use input::{Context, Inputs, Options, Secret};
 pub use report::{Event, Report, Stream, silent};
 pub use run::role::main as step_main;
 
-use super::op::{Plan, StepId};
+use super::op::{Op, Plan, StepId};
 use crate::{
-    image::{Digest, Image, Store, tree},
+    image::{Digest, Image, Reference, Store, tree},
     runtime::cgroup::Cgroup,
     state::Layout,
 };
 use cache::Cache;
 use copy::seen::Seen;
+use export::Packaged;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -67,21 +69,38 @@ pub async fn build(
 ) -> Result<Image, BuildError> {
     check(&plan)?;
     let engine = open(store, layout, inputs, options, report).await.map_err(BuildError::Begin)?;
+    stands_on_layers(&engine, &plan)?;
     let cancel = Cancel(engine.clone());
-    let steps = carry_out(&engine, &plan).await;
+    let carried = carry_out(&engine, &plan).await;
     // What was seen is of use also after a failure.
     for seen in engine.seen.values() {
         let _ = seen.save();
     }
-    if steps.is_err() {
+    if carried.is_err() {
         let owned = engine.clone();
         let _ = engine.clone().blocking(move || Ok(owned.cache.sync()?)).await;
     }
-    let steps = steps?;
+    let carried = carried?;
     (engine.report)(Event::Exporting);
-    let image = export(&engine, &plan, &steps).await.map_err(BuildError::Export)?;
+    let image = export(&engine, &plan, carried).await.map_err(BuildError::Export)?;
     drop(cancel);
     Ok(image)
+}
+
+/// What an image has are layers; a directory of this host is none, and may be as large as the host.
+fn stands_on_layers(engine: &Engine, plan: &Plan) -> Result<(), BuildError> {
+    let first = plan.chain().first().and_then(|id| plan.steps.get(id.0));
+    let Some((step, Op::Base(base))) = first.map(|step| (step, &step.op)) else { return Ok(()) };
+    let is_directory = |image: &Image| matches!(image.reference, Reference::Rootfs(_));
+    if !engine.inputs.images.get(&base.image).is_some_and(is_directory) {
+        return Ok(());
+    }
+    let source = StepError::Refused(
+        "a directory of this host can be no part of an image; begin another stage with FROM scratch and take what the \
+         image needs by COPY --from"
+            .to_owned(),
+    );
+    Err(BuildError::Step { title: step.title.clone(), line: step.line, source })
 }
 
 /// Tells the threads of a build that is dropped to stop.
@@ -126,6 +145,7 @@ async fn open(
         let seen = contexts.map(|(name, context)| (name, Arc::new(Seen::open(&layout, &context.dir)))).collect();
         let engine = Engine {
             permits: Arc::new(Semaphore::new(options.parallel.unwrap_or(processors.max(4)))),
+            packers: Arc::new(Semaphore::new(processors)),
             store,
             cache,
             workshop,
@@ -180,46 +200,80 @@ fn sweep(layout: &Layout, workshop: &crate::image::store::Workshop, cgroups: &Pa
     alone
 }
 
+/// What is at work in a build.
+type Job<'a> = Pin<Box<dyn Future<Output = Finished> + Send + 'a>>;
+
+enum Finished {
+    Step(StepId, Result<Snapshot, StepError>),
+    /// Layers that the outcome has, packed while later steps run.
+    Packed(StepId, Result<Packaged, StepError>),
+}
+
+/// All steps, and the layers of the outcome by their steps.
+struct Carried {
+    steps: Steps,
+    packed: HashMap<StepId, Packaged>,
+}
+
 /// Runs every step as soon as those that it needs are done. The first failure ends the others.
-async fn carry_out(engine: &Arc<Engine>, plan: &Plan) -> Result<Steps, BuildError> {
+async fn carry_out(engine: &Arc<Engine>, plan: &Plan) -> Result<Carried, BuildError> {
     let mut done: Steps = HashMap::with_capacity(plan.steps.len());
+    let mut packed = HashMap::new();
     let mut waiting: Vec<StepId> = (0..plan.steps.len()).map(StepId).collect();
-    let mut running = FuturesUnordered::new();
+    let mut running: FuturesUnordered<Job<'_>> = FuturesUnordered::new();
     let mut at_work: Vec<StepId> = Vec::new();
+    let kept = plan.chain();
     loop {
         let ready = |id: &StepId| plan.steps[id.0].op.needs().iter().all(|need| done.contains_key(need));
         let (now, later): (Vec<StepId>, Vec<StepId>) = waiting.into_iter().partition(ready);
         waiting = later;
         for id in now {
             at_work.push(id);
-            running.push(one(engine.clone(), id, &plan.steps[id.0], done.clone()));
+            running.push(Box::pin(one(engine.clone(), id, &plan.steps[id.0], done.clone())));
         }
-        let Some((id, result)) = running.next().await else { return Ok(done) };
-        at_work.retain(|other| *other != id);
-        match result {
-            Ok(snapshot) => {
-                done.insert(id, Arc::new(snapshot));
-            }
-            Err(source) => {
-                engine.cancelled.store(true, Ordering::Relaxed);
-                // Dropping them kills what they run.
-                drop(running);
-                for id in at_work {
-                    (engine.report)(Event::Cancelled(id));
+        let Some(finished) = running.next().await else { return Ok(Carried { steps: done, packed }) };
+        let (id, source) = match finished {
+            Finished::Step(id, Ok(snapshot)) => {
+                at_work.retain(|other| *other != id);
+                let snapshot = Arc::new(snapshot);
+                done.insert(id, snapshot.clone());
+                if kept.contains(&id) && plan.steps[id.0].op.makes_layer() {
+                    running.push(Box::pin(package(engine.clone(), id, snapshot)));
                 }
-                let step = &plan.steps[id.0];
-                return Err(BuildError::Step { title: step.title.clone(), line: step.line, source });
+                continue;
             }
+            Finished::Packed(id, Ok(layer)) => {
+                packed.insert(id, layer);
+                continue;
+            }
+            Finished::Step(id, Err(error)) | Finished::Packed(id, Err(error)) => (id, error),
+        };
+        at_work.retain(|other| *other != id);
+        engine.cancelled.store(true, Ordering::Relaxed);
+        // Dropping them kills what they run.
+        drop(running);
+        for id in at_work {
+            (engine.report)(Event::Cancelled(id));
         }
+        let step = &plan.steps[id.0];
+        return Err(BuildError::Step { title: step.title.clone(), line: step.line, source });
     }
 }
 
-async fn one(
-    engine: Arc<Engine>,
-    id: StepId,
-    step: &super::op::Step,
-    steps: Steps,
-) -> (StepId, Result<Snapshot, StepError>) {
+/// The uppermost layer of a step's result, as a blob.
+async fn package(engine: Arc<Engine>, id: StepId, snapshot: Arc<Snapshot>) -> Finished {
+    let turn = engine.packers.clone().acquire_owned().await;
+    let owned = engine.clone();
+    let packed = engine.blocking(move || {
+        let _turn = turn;
+        let below: Vec<PathBuf> = owned.lowers(Some(&snapshot)).into_iter().skip(1).collect();
+        let layer = snapshot.layers.last().ok_or_else(|| StepError::Abandoned("a step without a layer".into()))?;
+        export::package(&owned, layer, &below)
+    });
+    Finished::Packed(id, packed.await)
+}
+
+async fn one(engine: Arc<Engine>, id: StepId, step: &super::op::Step, steps: Steps) -> Finished {
     let begun = Instant::now();
     (engine.report)(Event::Started(id));
     let result = step::carry_out(&engine, id, step, &steps).await;
@@ -230,16 +284,21 @@ async fn one(
         }
         Err(error) => (engine.report)(Event::Failed { step: id, message: error.to_string() }),
     }
-    (id, result.map(|done| done.snapshot))
+    Finished::Step(id, result.map(|done| done.snapshot))
 }
 
 fn elapsed(since: Instant) -> Duration {
     Instant::now().saturating_duration_since(since)
 }
 
-async fn export(engine: &Arc<Engine>, plan: &Plan, steps: &Steps) -> Result<Image, StepError> {
-    let root = plan.outcome.root.and_then(|root| steps.get(&root)).cloned();
-    let layers = export::package_all(engine, root.as_deref()).await?;
+async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Result<Image, StepError> {
+    let mut layers = Vec::new();
+    for id in plan.chain() {
+        match carried.packed.remove(&id) {
+            Some(layer) => layers.push(layer),
+            None => layers.extend(carried.steps.get(&id).map(|base| export::of_image(base)).unwrap_or_default()),
+        }
+    }
     let base_created = base_created(engine, plan);
     let (owned, outcome) = (engine.clone(), plan.outcome.clone());
     engine.clone().blocking(move || export::publish(&owned, &outcome, base_created, layers)).await
@@ -247,12 +306,8 @@ async fn export(engine: &Arc<Engine>, plan: &Plan, steps: &Steps) -> Result<Imag
 
 /// Of the image that the outcome stands on.
 fn base_created(engine: &Engine, plan: &Plan) -> Option<String> {
-    let mut at = plan.outcome.root?;
-    loop {
-        let op = &plan.steps.get(at.0)?.op;
-        if let super::op::Op::Base(base) = op {
-            return engine.inputs.images.get(&base.image)?.created.clone();
-        }
-        at = op.root()?;
+    match &plan.steps.get(plan.chain().first()?.0)?.op {
+        Op::Base(base) => engine.inputs.images.get(&base.image)?.created.clone(),
+        _ => None,
     }
 }

@@ -126,13 +126,14 @@ fn write(dir: &Path, lowers: &[PathBuf], out: &mut impl Write, cancelled: &Atomi
     let top = rfs::open(dir, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     // Names still to be written, the next one last. By path and not by descriptor: a tree may be deep.
     let mut left = children(&top, Path::new(""))?;
+    let mut parents = Parents { top: &top, last: None };
     while let Some(path) = left.pop() {
         if cancelled.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let parent = open_below(&top, path.parent().unwrap_or(Path::new("")))?;
+        let parent = parents.of(&path)?;
         let Some(name) = path.file_name() else { continue };
-        if let Some(directory) = writer.member(parent.as_fd(), name, &path)? {
+        if let Some(directory) = writer.member(parent, name, &path)? {
             if path.components().count() > MAX_DEPTH {
                 return Err(Errno::NAMETOOLONG.into());
             }
@@ -140,6 +141,24 @@ fn write(dir: &Path, lowers: &[PathBuf], out: &mut impl Write, cancelled: &Atomi
         }
     }
     archive::end(writer.out)
+}
+
+/// The directory of the name before: most have the same.
+struct Parents<'a> {
+    top: &'a OwnedFd,
+    last: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Parents<'_> {
+    fn of(&mut self, path: &Path) -> io::Result<BorrowedFd<'_>> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let last = self.last.take_if(|(last, _)| last == parent);
+        let fd = match last {
+            Some((_, fd)) => fd,
+            None => open_below(self.top, parent)?,
+        };
+        Ok(self.last.insert((parent.to_owned(), fd)).1.as_fd())
+    }
 }
 
 /// Paths of what is in a directory, in reverse order.
@@ -293,16 +312,21 @@ pub fn xattrs(
     list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
     get: impl Fn(&CString, &mut [u8]) -> rustix::io::Result<usize>,
 ) -> io::Result<Vec<(CString, Vec<u8>)>> {
-    // Most files have none; the kernel says so without a buffer.
-    let length = match list(&mut []) {
+    // Most files have none or one; the kernel's limit for all names is 64 KiB (xattr(7)).
+    let mut few = [0; 256];
+    let mut many = Vec::new();
+    let names = match list(&mut few) {
         Ok(0) | Err(Errno::NOTSUP | Errno::PERM) => return Ok(Vec::new()),
-        Ok(length) => length,
+        Ok(length) => &few[..length],
+        Err(Errno::RANGE) => {
+            many.resize(64 << 10, 0);
+            let length = list(&mut many)?;
+            &many[..length]
+        }
         Err(error) => return Err(error.into()),
     };
-    let mut names = vec![0; length + 4096];
-    let length = list(&mut names)?;
     let mut found = Vec::new();
-    for name in names[..length].split(|byte| *byte == 0) {
+    for name in names.split(|byte| *byte == 0) {
         let kept = name == b"security.capability" || (name.starts_with(b"user.") && !is_overlay(name));
         if !kept {
             continue;
@@ -323,19 +347,20 @@ pub fn settle(dir: &Path, latest: Option<i64>) -> io::Result<u64> {
     let mut bytes = 0;
     let mut left = children(&top, Path::new(""))?;
     clamp(top.as_fd(), OsStr::new("."), &rfs::fstat(&top)?, latest)?;
+    let mut parents = Parents { top: &top, last: None };
     while let Some(path) = left.pop() {
-        let parent = open_below(&top, path.parent().unwrap_or(Path::new("")))?;
+        let parent = parents.of(&path)?;
         let Some(name) = path.file_name() else { continue };
-        let stat = rfs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = rfs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                refuse_redirect(&parent, name, &path)?;
+                refuse_redirect(parent, name, &path)?;
                 left.extend(children(&open_below(&top, &path)?, &path)?);
             }
             FileType::RegularFile => bytes += u64::try_from(stat.st_size).unwrap_or(0),
             _ => {}
         }
-        clamp(parent.as_fd(), name, &stat, latest)?;
+        clamp(parent, name, &stat, latest)?;
     }
     Ok(bytes)
 }
@@ -350,7 +375,7 @@ fn clamp(parent: BorrowedFd<'_>, name: &OsStr, stat: &Stat, latest: Option<i64>)
 }
 
 /// A directory that overlayfs moved by a note alone would be empty in an archive. The mount forbids it; this makes sure.
-fn refuse_redirect(parent: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
+fn refuse_redirect(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> io::Result<()> {
     let fd = rfs::openat(parent, name, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     match rfs::fgetxattr(&fd, "trusted.overlay.redirect", &mut [0; 1][..]) {
         Ok(_) | Err(Errno::RANGE) => {

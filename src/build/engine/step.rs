@@ -28,7 +28,7 @@ use crate::{
 use jiff::Timestamp;
 use std::{
     collections::HashMap,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
@@ -49,6 +49,8 @@ pub struct Engine {
     pub cancelled: AtomicBool,
     /// Steps at once.
     pub permits: Arc<Semaphore>,
+    /// Layers that are packed at once.
+    pub packers: Arc<Semaphore>,
     /// Below it the cgroups of steps.
     pub cgroups: PathBuf,
     pub(super) seen: HashMap<String, Arc<Seen>>,
@@ -76,6 +78,8 @@ pub struct Layer {
 pub enum From {
     /// A layer of an image of the store.
     Image(ImageLayer),
+    /// A directory of this host, which anybody may change.
+    Host,
     Step {
         /// Under which it is in the cache.
         keys: Vec<Digest>,
@@ -201,11 +205,11 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
         Op::Mkdir(mkdir) => directory(engine, step, mkdir, root).await,
         Op::Copy(copy) => copy_files(engine, id, step, copy, root, steps).await,
         Op::Run(op) => {
-            let key = run_key(engine, op, steps)?;
+            let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
+            let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
             if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
                 return Ok(done);
             }
-            let _turn = engine.turn().await?;
             let dir = run::run(engine, id, op, root.as_deref(), steps).await?;
             keep(engine, step, vec![key], dir, root).await
         }
@@ -217,7 +221,7 @@ fn missing() -> StepError {
 }
 
 impl Engine {
-    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    pub async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.map_err(|error| StepError::Abandoned(error.to_string()))
     }
 
@@ -277,15 +281,35 @@ fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
         hint: ": the image was not fetched before the build".into(),
     })?;
     let Some((layers, _)) = engine.store.parts(image)? else {
-        return Err(StepError::Refused(format!(
-            "{}: a directory of this host is no base of an image; give it as a context and COPY from it",
-            base.image
-        )));
+        return Ok(Done { snapshot: of_host(&image.layers), cached: true });
     };
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
     let id = chain_ids(&diff_ids).last().copied().unwrap_or_else(|| Key::new("no layers").finish());
     let layers = layers.into_iter().map(|layer| Layer { dir: layer.dir.clone(), from: From::Image(layer) });
     Ok(Done { snapshot: Snapshot { id, layers: layers.collect() }, cached: true })
+}
+
+/// A directory of this host as what steps stand on. Steps over it are keyed by what a package manager touches: to look
+/// at all of `rootfs:/` would take longer than most steps. What is copied from it is keyed by content.
+fn of_host(dirs: &[PathBuf]) -> Snapshot {
+    const TOUCHED: [&str; 8] =
+        [".", "etc", "usr", "usr/bin", "usr/lib", "usr/local/bin", "var/lib/dpkg/status", "lib/apk/db/installed"];
+    let mut key = Key::new("host");
+    for dir in dirs {
+        key = key.text(&dir.to_string_lossy());
+        for data in TOUCHED.iter().filter_map(|name| std::fs::metadata(dir.join(name)).ok()) {
+            key = key.number(data.dev()).number(data.ino()).number(data.mtime()).number(data.mtime_nsec());
+        }
+    }
+    let layers = dirs.iter().rev().map(|dir| Layer { dir: dir.clone(), from: From::Host });
+    Snapshot { id: key.finish(), layers: layers.collect() }
+}
+
+impl Snapshot {
+    /// Whether its files may change without its id.
+    pub fn is_of_host(&self) -> bool {
+        self.layers.last().is_some_and(|layer| matches!(layer.from, From::Host))
+    }
 }
 
 async fn directory(engine: &Arc<Engine>, step: &Step, mkdir: &Mkdir, root: Option<Arc<Snapshot>>) -> Result<Done> {

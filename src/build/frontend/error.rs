@@ -22,8 +22,8 @@ pub enum Problem {
     Frontend { name: String },
     #[error("the base {text:?} is empty once its variables are known{}", told(.hint))]
     EmptyBase { text: String, hint: Option<String> },
-    #[error("{0}")]
-    Image(#[source] Arc<ReferenceError>),
+    #[error("{error}{}", unset_of(.unset))]
+    Image { error: Arc<ReferenceError>, unset: Vec<String> },
     #[error("{text:?} is no platform such as linux/amd64{}", told(.hint))]
     Platform { text: String, hint: Option<String> },
     #[error("the platform {text:?} is empty once its variables are known{}", told(.hint))]
@@ -106,6 +106,23 @@ pub enum MountProblem {
     TwoIds,
     #[error("the target {target:?} is the root")]
     Root { target: String },
+}
+
+impl Problem {
+    /// An image's name may be wrong for a variable that has no value.
+    pub(super) fn of_unset(self, unset: Vec<String>) -> Self {
+        match self {
+            Self::Image { error, .. } => Self::Image { error, unset },
+            other => other,
+        }
+    }
+}
+
+fn unset_of(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!("; not set: ${}", names.join(", $")),
+    }
 }
 
 fn told(hint: &Option<String>) -> String {

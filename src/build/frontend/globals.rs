@@ -8,14 +8,14 @@ use super::{
 };
 use crate::build::dockerfile::{Command, Dockerfile, Lexer, Place};
 
-/// `(upper case)`: they reach RUN without ARG, and neither the image nor the cache's key.
+/// They reach RUN without ARG, and neither the image nor the cache's key.
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
 
 #[derive(Debug)]
 pub struct Globals {
     /// Each ARG before the first FROM that has a value, and the platform's.
     pub env: Env,
-    /// Names that any ARG of the file mentions.
+    /// `KEY=VALUE`
     pub proxies: Vec<String>,
     /// Seconds since 1970.
     pub epoch: Option<i64>,
@@ -83,12 +83,12 @@ fn platform_args(file: &Dockerfile, options: &Options) -> Env {
     env
 }
 
-/// Both spellings of each, whichever is given.
+/// Both spellings of each, whichever is given; the small letters win, as they come last.
 fn proxies(options: &Options) -> Vec<String> {
     let mut found = Vec::new();
     for name in PROXIES {
         let given = options.args.iter().filter(|(given, value)| given.eq_ignore_ascii_case(name) && !value.is_empty());
-        if let Some((_, value)) = given.last() {
+        if let Some((_, value)) = given.max() {
             found.extend([format!("{name}={value}"), format!("{}={value}", name.to_ascii_lowercase())]);
         }
     }

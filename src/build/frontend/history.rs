@@ -1,7 +1,7 @@
 //! How the history of an image tells of an instruction: the words that BuildKit writes.
 
 use crate::build::op::{History, StepId};
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 const COMMENT: &str = "buildkit.dockerfile.v0";
 
@@ -12,7 +12,7 @@ pub fn entry(created_by: String, step: Option<StepId>) -> History {
 
 /// A list of strings as Go's `%q` writes it: `["a" "b"]`.
 pub fn quoted(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    let words: Vec<String> = words.iter().map(|word| quote(word, '"')).collect();
     format!("[{}]", words.join(" "))
 }
 
@@ -21,13 +21,28 @@ pub fn plain(words: &[String]) -> String {
     format!("[{}]", words.join(" "))
 }
 
-/// Go's `strconv.Quote`.
-fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
+/// A set as Go's `%v` writes it, by its keys: `map[53/udp:{} 80/tcp:{}]`.
+pub fn set(words: &[String]) -> String {
+    let words: BTreeSet<&String> = words.iter().collect();
+    let words: Vec<String> = words.into_iter().map(|word| format!("{word}:{{}}")).collect();
+    format!("map[{}]", words.join(" "))
+}
+
+/// A health check as Go's `%q` writes it: `&{["CMD" "a"] "30s" "0s" "0s" "0s" '\x03'}`, where the number of retries has
+/// become a character.
+pub fn health(test: &[String], times: [u64; 4], retries: u32) -> String {
+    let times = times.map(|nanos| format!("\"{}\"", duration(nanos))).join(" ");
+    let retries = quote(&char::from_u32(retries).unwrap_or(char::REPLACEMENT_CHARACTER).to_string(), '\'');
+    format!("&{{{} {times} {retries}}}", quoted(test))
+}
+
+/// Go's `strconv.Quote`, and with another mark `strconv.QuoteRune`.
+fn quote(text: &str, mark: char) -> String {
+    let mut quoted = String::from(mark);
     for c in text.chars() {
         // A String takes every write.
         let _ = match c {
-            '"' | '\\' => write!(quoted, "\\{c}"),
+            c if c == mark || c == '\\' => write!(quoted, "\\{c}"),
             '\u{7}' => write!(quoted, "\\a"),
             '\u{8}' => write!(quoted, "\\b"),
             '\u{c}' => write!(quoted, "\\f"),
@@ -40,7 +55,7 @@ fn quote(text: &str) -> String {
             c => write!(quoted, "{c}"),
         };
     }
-    quoted.push('"');
+    quoted.push(mark);
     quoted
 }
 

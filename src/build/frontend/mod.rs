@@ -7,6 +7,7 @@
 //! walk      the stages that are needed, in order, each command in the state that those before it left
 //!   run, mount, copy    steps
 //!   settle              what only changes the configuration
+//! prune     takes out what the outcome does not need
 //! config    the image's document; history, its entries
 //! ```
 //! `bases` is asked again with what it asked for, until it asks for nothing: triggers of a base may lead to others.
@@ -21,6 +22,7 @@ mod history;
 mod mount;
 mod paths;
 mod platform;
+mod prune;
 mod run;
 mod settle;
 mod signal;

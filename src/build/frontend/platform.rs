@@ -18,6 +18,12 @@ impl fmt::Display for Platform {
 }
 
 impl Platform {
+    /// `linux/arm64/v8`: operating system and architecture at least.
+    pub fn whole(text: &str) -> Option<Self> {
+        let none = Self { os: String::new(), architecture: String::new(), variant: String::new() };
+        Self::parse(text, &none).filter(|platform| !platform.os.is_empty() && !platform.architecture.is_empty())
+    }
+
     /// `linux/arm64`, `arm64`, `linux`; what is not said comes from `default`. `None` is no platform.
     pub fn parse(text: &str, default: &Self) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
@@ -97,6 +103,8 @@ mod tests {
         ] {
             assert_eq!(parse(text).as_deref(), Some(expected), "{text}");
         }
+        assert_eq!(Platform::whole("linux/arm64/v8"), parse("arm64").and_then(|text| Platform::whole(&text)));
+        assert_eq!((Platform::whole("linux"), Platform::whole("amd64")), (None, None));
         for bad in ["", "nothing", "linux/", "linux/a b", "a/b/c/d", "/amd64", "lin*x/amd64"] {
             assert_eq!(parse(bad), None, "{bad}");
         }

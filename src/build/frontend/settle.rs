@@ -127,8 +127,20 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// A list with single quotes, or with a comma too many, is a text for the shell.
+    fn tell_list(&mut self, line: &CommandLine, here: &Here<'_>) {
+        if let CommandLine::Shell(text) = line
+            && text.starts_with('[')
+            && text.ends_with(']')
+            && text.contains(',')
+        {
+            self.warn(here.at, Hint::MalformedList);
+        }
+    }
+
     fn cmd(&mut self, line: &CommandLine, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("CMD", here);
+        self.tell_list(line, here);
         let words = self.words_of(line);
         self.note(format!("CMD {}", history::quoted(&words)), None);
         self.state.image.config.cmd = words;
@@ -139,6 +151,7 @@ impl Scope<'_, '_> {
     /// The base's CMD was meant for the base's ENTRYPOINT: it goes, unless this stage has one of its own.
     fn entrypoint(&mut self, line: &CommandLine, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("ENTRYPOINT", here);
+        self.tell_list(line, here);
         let words = self.words_of(line);
         self.note(format!("ENTRYPOINT {}", history::quoted(&words)), None);
         self.state.image.config.entrypoint = words;
@@ -150,6 +163,9 @@ impl Scope<'_, '_> {
 
     fn healthcheck(&mut self, check: Option<&Healthcheck>, here: &Here<'_>) -> Result<(), Error> {
         self.counts_once("HEALTHCHECK", here);
+        if let Some(check) = check {
+            self.tell_list(&check.command, here);
+        }
         let nanos = |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let test = match check.map(|check| &check.command) {
             None => vec!["NONE".to_owned()],
@@ -164,9 +180,7 @@ impl Scope<'_, '_> {
         ]
         .map(|(name, time)| (name, nanos(time)));
         let retries = check.and_then(|check| check.retries).unwrap_or(0);
-        let told = times.iter().map(|(name, nanos)| format!("{name}:{} ", history::duration(*nanos)));
-        let told: String = told.collect();
-        self.note(format!("HEALTHCHECK {{Test:{} {told}Retries:{retries}}}", history::plain(&test)), None);
+        self.note(format!("HEALTHCHECK {}", history::health(&test, times.map(|(_, nanos)| nanos), retries)), None);
         let mut document: Map<String, Value> = Map::new();
         document.insert("Test".into(), json!(test));
         let numbers = times.into_iter().chain([("Retries", u64::from(retries))]);
@@ -177,15 +191,13 @@ impl Scope<'_, '_> {
 
     /// A variable may stand for several ports.
     fn expose(&mut self, words: &[Word]) -> Result<(), Error> {
-        let mut words: Vec<&Word> = words.iter().collect();
-        words.sort_by(|a, b| a.text.cmp(&b.text));
         let mut all = Vec::new();
         for word in words {
             for text in self.expand(&word.text, word.at)?.1 {
                 all.extend(expose::ports(&text).map_err(|problem| Error::new(word.at, problem))?);
             }
         }
-        self.note(format!("EXPOSE {}", history::plain(&all)), None);
+        self.note(format!("EXPOSE {}", history::set(&all)), None);
         self.state.image.config.exposed_ports.extend(all.into_iter().map(|port| (port, json!({}))));
         Ok(())
     }
@@ -206,7 +218,7 @@ impl Scope<'_, '_> {
 
     fn workdir(&mut self, word: &Word, here: &Here<'_>) -> Result<(), Error> {
         let path = self.word(&word.text, word.at)?;
-        if !self.state.workdir_known && !path.starts_with('/') {
+        if !self.state.workdir_known && !path.is_empty() && !path.starts_with('/') {
             self.warn(here.at, Hint::WorkdirRelativePath { path: path.clone() });
         }
         self.state.workdir_known = true;
@@ -245,10 +257,10 @@ impl Scope<'_, '_> {
 
 /// Names that BuildKit's check takes for secrets: by a word of them, unless another says that it is public.
 fn looks_secret(name: &str) -> bool {
-    const SECRET: [&str; 9] =
-        ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret"];
+    const SECRET: [&str; 10] =
+        ["apikey", "auth", "credential", "credentials", "key", "passwd", "password", "pword", "secret", "token"];
+    const PUBLIC: [&str; 3] = ["file", "name", "public"];
     let lower = name.to_ascii_lowercase();
-    let words = || lower.split(['_', '-', '.']);
-    let public = words().any(|word| word == "public" || word == "name" || word == "file");
-    !public && (words().any(|word| SECRET.contains(&word) || word == "token"))
+    let has = |known: &[&str]| lower.split(['_', '-', '.']).any(|word| known.contains(&word));
+    has(&SECRET) && !has(&PUBLIC)
 }

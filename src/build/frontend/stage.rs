@@ -11,6 +11,7 @@ use crate::{
     build::dockerfile::{self, Command, Dockerfile, Instruction, Lexer, Place, nearest},
     image::Reference,
 };
+use std::sync::Arc;
 
 /// What files are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,9 +145,11 @@ impl Stages {
         warnings: &mut Vec<Warning>,
     ) -> Result<Stage, Error> {
         let env = |name: &str| globals.env.get(name).map(str::to_owned);
+        let mut unset = Vec::new();
         let mut expand = |word: &dockerfile::Word| {
             let expanded = lexer.expand(&word.text, &env).map_err(|error| Error::new(word.at, error.into()))?;
             let mut hint = None;
+            unset.extend(expanded.unmatched.iter().cloned());
             for name in expanded.unmatched {
                 hint = nearest(&name, globals.env.names()).map(str::to_owned);
                 warnings.push(Warning::new(word.at, Hint::UndefinedArgInFrom { name, hint: hint.clone() }));
@@ -193,7 +196,7 @@ impl Stages {
             None => self
                 .by_name(&base_name)
                 .map_or_else(|| outside(&base_name, options), |stage| Ok(Origin::Stage(stage)))
-                .map_err(|problem| Error::new(from.base.at, problem))?,
+                .map_err(|problem| Error::new(from.base.at, problem.of_unset(unset)))?,
         };
         let platform = match (platform, &base) {
             // A stage upon another is for the same machine.
@@ -250,7 +253,7 @@ impl Stages {
                     let index = usize::try_from(number).ok().filter(|index| *index < self.all.len());
                     let count = self.all.len();
                     return match index {
-                        Some(index) => Ok(vec![Some(Origin::Stage(index))]),
+                        Some(index) => Ok(vec![Some(self.of_stage(index))]),
                         None => Err(fail(Problem::NoStageNumber { number, count })),
                     };
                 }
@@ -270,7 +273,15 @@ impl Stages {
     }
 
     fn origin(&self, name: &str, options: &Options) -> Result<Origin, Problem> {
-        self.by_name(name).map_or_else(|| outside(name, options), |index| Ok(Origin::Stage(index)))
+        self.by_name(name).map_or_else(|| outside(name, options), |index| Ok(self.of_stage(index)))
+    }
+
+    /// A directory that stands in the place of a stage is read where it is.
+    fn of_stage(&self, index: usize) -> Origin {
+        match &self.all[index] {
+            Stage { replaced: true, base: directory @ Origin::Directory(_), .. } => directory.clone(),
+            _ => Origin::Stage(index),
+        }
     }
 
     fn find_target(&self, options: &Options) -> Result<usize, Error> {
@@ -427,7 +438,7 @@ fn outside(name: &str, options: &Options) -> Result<Origin, Problem> {
     }
     match Reference::parse(name) {
         Ok(_) => Ok(Origin::Image(name.to_owned())),
-        Err(error) => Err(Problem::Image(std::sync::Arc::new(error))),
+        Err(error) => Err(Problem::Image { error: Arc::new(error), unset: Vec::new() }),
     }
 }
 

@@ -23,6 +23,6 @@ pub fn check(directives: &Directives, options: &Options) -> Result<(), Error> {
         if name.registry() == "docker.io" && OURS.contains(&name.repository()));
     match known {
         true => Ok(()),
-        false => Err(Error::new(Place::new(line, 1), Problem::Frontend { name: name.to_owned() })),
+        false => Err(Error::new(Place::new(line, line.min(1)), Problem::Frontend { name: name.to_owned() })),
     }
 }

@@ -3,13 +3,12 @@
 use super::*;
 use crate::build::{
     dockerfile,
-    op::{Op, Source},
+    op::{History, Op, Source},
 };
 use serde_json::json;
 
 fn options() -> Options {
-    let default = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
-    Options::new(default)
+    Options::new(Platform::whole("linux/amd64").unwrap())
 }
 
 fn known(images: &[(&str, Value)]) -> Configurations {
@@ -58,18 +57,30 @@ fn steps_stand_after_what_they_need() {
     for (index, step) in planned.plan.steps.iter().enumerate() {
         assert!(step.op.needs().iter().all(|need| need.0 < index), "{step:?}");
     }
-    let Op::Copy(copy) = &planned.plan.steps[4].op else { panic!("{:?}", planned.plan.steps[4]) };
+    let Op::Copy(copy) = &planned.plan.steps[5].op else { panic!("{:?}", planned.plan.steps[5]) };
     let crate::build::op::CopySource::Path { from, .. } = &copy.sources[0] else { panic!() };
     assert!(matches!(from, Source::Step(id) if planned.plan.steps[id.0].title == "FROM img"));
 }
 
 #[test]
+fn a_plan_has_no_step_that_nothing_needs() {
+    let text = "FROM a AS one\nRUN x\nFROM a\nCOPY --from=one <<f /f\nf\nRUN y";
+    let planned = plan(&dockerfile::parse(text).unwrap(), &options(), &known(&[("a", json!({}))])).unwrap();
+    let titles: Vec<&str> = planned.plan.steps.iter().map(|step| step.title.as_str()).collect();
+    assert_eq!(titles.len(), 3, "{titles:?}");
+    assert_eq!(planned.plan.outcome.root.unwrap().0, 2);
+    assert_eq!(planned.plan.steps[2].op.root().unwrap().0, 1);
+    let History::Made { step, .. } = planned.plan.outcome.history.last().unwrap() else { panic!() };
+    assert_eq!(step.unwrap().0, 2);
+}
+
+#[test]
 fn variables_cannot_grow_without_end() {
     let mut text = "FROM scratch\nENV a=xxxxxxxxxxxxxxxx\n".to_owned();
-    text.push_str(&"ENV a=$a$a$a$a\n".repeat(40));
+    text.push_str(&"ENV a=$a$a$a$a\n".repeat(12));
     let file = dockerfile::parse(&text).unwrap();
     let errors = plan(&file, &options(), &known(&[])).unwrap_err();
-    assert!(errors[0].to_string().contains("grows beyond 1024 KiB"), "{}", errors[0]);
+    assert!(errors[0].to_string().contains("grows by more than 1024 KiB"), "{}", errors[0]);
 }
 
 #[test]
@@ -84,4 +95,14 @@ fn the_time_of_the_image_is_given_or_named() {
     assert_eq!(epoch("ARG SOURCE_DATE_EPOCH=5\nFROM scratch", None), Some(Some(5)));
     assert_eq!(epoch("ARG SOURCE_DATE_EPOCH=5\nFROM scratch", Some("6")), Some(Some(6)));
     assert_eq!(epoch("FROM scratch", Some("yesterday")), None);
+}
+
+#[test]
+fn a_base_of_another_machine_is_told() {
+    let options = Options { platform: Platform::parse("linux/arm64", &options().build_platform), ..options() };
+    let document = json!({"os": "linux", "architecture": "amd64"}).as_object().cloned().unwrap();
+    let known = Configurations::from([(("a".to_owned(), "linux/arm64".to_owned()), document)]);
+    let planned = plan(&dockerfile::parse("FROM a").unwrap(), &options, &known).unwrap();
+    assert_eq!(planned.warnings[0].to_string(), "line 1: a is an image of linux/amd64, not of linux/arm64");
+    assert_eq!(planned.plan.outcome.config["architecture"], "arm64");
 }

@@ -8,6 +8,7 @@ use super::{
     globals::{self, Globals},
     history,
     platform::Platform,
+    prune::prune,
     stage::{Origin, Stage, StageCommand, Stages},
     warning::{Hint, Warning},
 };
@@ -108,7 +109,9 @@ pub(super) fn plan(
         image.platform = platform.clone();
     }
     let outcome = Outcome { root: target.root, config: image.write(), history: target.history };
-    Ok(Plan { steps: walk.steps, outcome })
+    let mut plan = Plan { steps: walk.steps, outcome };
+    prune(&mut plan);
+    Ok(plan)
 }
 
 impl<'a> Walk<'a> {

@@ -1,4 +1,5 @@
-//! What is right and surprises: the rules of BuildKit's checks that a Dockerfile alone can break, and `# check=`.
+//! What is right and surprises: the rules of BuildKit's checks that tell of more than of taste, some of our own, and
+//! `# check=`.
 
 use super::{
     Options,
@@ -18,7 +19,7 @@ pub enum Hint {
     MaintainerDeprecated,
     #[error("the stage name {name:?} is given before already; the later one counts from here on")]
     DuplicateStageName { name: String },
-    #[error("the stage name {name:?} has a meaning of its own: FROM scratch and COPY --from=context do not mean it")]
+    #[error("the stage name {name:?} is reserved: a stage is better called otherwise")]
     ReservedStageName { name: String },
     #[error("${name} is not set: no ARG or ENV before names it{}", told(.hint))]
     UndefinedVar { name: String, hint: Option<String> },
@@ -26,6 +27,8 @@ pub enum Hint {
     UndefinedArgInFrom { name: String, hint: Option<String> },
     #[error("there is more than one {instruction} in this stage; the last one counts")]
     MultipleInstructionsDisallowed { instruction: &'static str },
+    #[error("this looks like a list in JSON and is none, so that the shell runs it as it stands")]
+    MalformedList,
     #[error("WORKDIR {path} stands on a directory that only the base image knows")]
     WorkdirRelativePath { path: String },
     #[error("--platform=$TARGETPLATFORM is the default")]
@@ -54,6 +57,7 @@ impl Hint {
             Self::UndefinedVar { .. } => "UndefinedVar",
             Self::UndefinedArgInFrom { .. } => "UndefinedArgInFrom",
             Self::MultipleInstructionsDisallowed { .. } => "MultipleInstructionsDisallowed",
+            Self::MalformedList => "MalformedList",
             Self::WorkdirRelativePath { .. } => "WorkdirRelativePath",
             Self::RedundantTargetPlatform => "RedundantTargetPlatform",
             Self::SecretsUsedInArgOrEnv { .. } => "SecretsUsedInArgOrEnv",
@@ -83,7 +87,7 @@ impl Check {
         let written = directives.check.as_ref().map(|(text, line)| (text.as_str(), *line));
         let mut check = Self::default();
         let Some((text, line)) = given.or(written) else { return Ok(check) };
-        let bad = || Error::new(Place::new(line, 1), Problem::Check { text: text.to_owned() });
+        let bad = || Error::new(Place::new(line, line.min(1)), Problem::Check { text: text.to_owned() });
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             match part.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
                 Some(("skip", "all")) => check.skip_all = true,

@@ -18,7 +18,7 @@ use std::{
     path::Path,
 };
 
-/// Show disk usage
+/// Look after what muster keeps on this host
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -245,19 +245,19 @@ impl Decoder<'_> {
         match policy.as_str() {
             "always" => Some(PullPolicy::Always),
             "never" => Some(PullPolicy::Never),
-            "missing" | "if_not_present" => Some(PullPolicy::Missing),
+            // docker compose does for `refresh` what it does for `missing`.
+            "missing" | "if_not_present" | "refresh" => Some(PullPolicy::Missing),
+            "daily" => Some(PullPolicy::Every(DAY)),
+            "weekly" => Some(PullPolicy::Every(7 * DAY)),
             "build" => Some(PullPolicy::Build),
-            "refresh" | "daily" | "weekly" => {
-                self.later(at, format!("\"{policy}\""));
-                None
-            }
-            _ if policy.starts_with("every_") => {
-                self.later(at, format!("\"{policy}\""));
-                None
-            }
             _ => {
-                self.error(at, format!("must be `always`, `never`, `missing` or `build`, not \"{policy}\""));
-                None
+                let seconds = policy.strip_prefix("every_").and_then(seconds);
+                if seconds.is_none() {
+                    let words =
+                        "`always`, `never`, `missing`, `build`, `daily`, `weekly` or a time such as `every_12h`";
+                    self.error(at, format!("must be {words}, not \"{policy}\""));
+                }
+                seconds.map(PullPolicy::Every)
             }
         }
     }
@@ -278,5 +278,46 @@ impl Decoder<'_> {
         let items = self.items(at);
         let groups: indexmap::IndexSet<String> = items.iter().filter_map(|item| self.text_or_number(item)).collect();
         groups.into_iter().collect()
+    }
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// `1w2d`, `12h30m`: units of Compose, each with its number.
+fn seconds(text: &str) -> Option<u64> {
+    let mut sum = 0u64;
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let (digits, unit) = part.split_at_checked(part.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => DAY,
+            "w" => 7 * DAY,
+            _ => return None,
+        };
+        sum = sum.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_between_pulls_has_units() {
+        for (text, expected) in [
+            ("12h", Some(12 * 3600)),
+            ("1w2d", Some(9 * DAY)),
+            ("90s", Some(90)),
+            ("1h30m", Some(5400)),
+            ("12", None),
+            ("h", None),
+            ("", None),
+            ("99999999999999999999w", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
     }
 }

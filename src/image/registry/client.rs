@@ -81,7 +81,7 @@ fn client(
         .redirect(reqwest::redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
-            } else if !is_safe(attempt.url()) && !(plain && is_host(attempt.url(), &own_host)) {
+            } else if !(is_safe(attempt.url()) || plain && is_host(attempt.url(), &own_host)) {
                 let refused =
                     format!("it redirects to {}, which is not HTTPS", attempt.url().origin().ascii_serialization());
                 attempt.error(refused)

@@ -43,8 +43,8 @@ fn patience(limit: Option<(u64, u64)>, wait: Option<Duration>) -> String {
 fn period(seconds: u64) -> String {
     match seconds {
         1 => "1 second".into(),
-        ..120 => format!("{seconds} seconds"),
-        ..7200 => format!("{} minutes", seconds.div_ceil(60)),
+        0 | 2..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds.div_ceil(60)),
         _ => format!("{} hours", seconds.div_ceil(3600)),
     }
 }

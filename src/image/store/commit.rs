@@ -114,6 +114,7 @@ impl Store {
             manifest_size: image.manifest_size,
             size: image.size,
             repo_digest: image.repo_digest.clone(),
+            asked: image.repo_digest.is_some().then(jiff::Timestamp::now),
             stamp: name.and_then(stamp),
         };
         for name in &image.names {

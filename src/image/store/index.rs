@@ -9,6 +9,7 @@ use crate::{
     },
     state::{Durability, RecordError, record},
 };
+use jiff::Timestamp;
 use oci_spec::image::{Descriptor, ImageIndex, MediaType};
 use std::{collections::HashMap, fs, path::Path};
 
@@ -16,6 +17,7 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 const ID: &str = "muster.image.id";
 const SIZE: &str = "muster.image.size";
 const REPO_DIGEST: &str = "muster.image.repo-digest";
+const ASKED: &str = "muster.image.asked";
 const STAMP: &str = "muster.image.source-stamp";
 
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ pub(crate) struct Entry {
     pub size: u64,
     /// `docker.io/library/postgres@sha256:…`, as the registry was asked.
     pub repo_digest: Option<String>,
+    /// When its registry was last asked what the name stands for.
+    pub asked: Option<Timestamp>,
     /// State of the file or directory that it was imported from.
     pub stamp: Option<String>,
 }
@@ -125,6 +129,7 @@ impl Entry {
             manifest_size: descriptor.size(),
             size: note(SIZE)?.parse().ok()?,
             repo_digest: note(REPO_DIGEST),
+            asked: note(ASKED).and_then(|time| time.parse().ok()),
             stamp: note(STAMP),
         })
     }
@@ -135,6 +140,7 @@ impl Entry {
             (ID, Some(self.id.to_string())),
             (SIZE, Some(self.size.to_string())),
             (REPO_DIGEST, self.repo_digest.clone()),
+            (ASKED, self.asked.map(|time| time.to_string())),
             (STAMP, self.stamp.clone()),
         ];
         let digest: oci_spec::image::Digest = self.manifest.to_string().parse().ok()?;
@@ -159,6 +165,7 @@ mod tests {
             manifest_size: 7,
             size: 1 << 40,
             repo_digest: Some(format!("docker.io/library/x@{}", Digest::of(b"index"))),
+            asked: Some("2026-11-22T10:00:00Z".parse().unwrap()),
             stamp: Some("1-2-3".into()),
         }
     }

@@ -7,7 +7,8 @@ use crate::image::{
     reference::{Name, Reference},
     source::manifest::{Manifest, ManifestError},
 };
-use std::path::PathBuf;
+use jiff::Timestamp;
+use std::{path::PathBuf, time::Duration};
 
 impl Store {
     /// Gives an image of this host one more name. Whatever had the name before keeps its other ones.
@@ -24,7 +25,7 @@ impl Store {
         };
         let repo_digest = source.repo_digests.iter().find(|digest| same_repository(digest)).cloned();
         let name = Some(Reference::Registry(target.clone()));
-        index.put(Entry { name, repo_digest, stamp: None, ..entry });
+        index.put(Entry { name, repo_digest, asked: None, stamp: None, ..entry });
         index.write(&self.index_path())
     }
 
@@ -85,6 +86,26 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Whether the registry of a name was asked for it within that time before now.
+    pub fn was_asked_within(&self, reference: &Reference, time: Duration) -> Result<bool> {
+        let index = Index::read(&self.index_path())?;
+        let asked = index.find(reference).and_then(|entry| entry.asked);
+        // A clock that was set back makes it a time ahead: ask again.
+        let age = asked.and_then(|asked| Duration::try_from(Timestamp::now().duration_since(asked)).ok());
+        Ok(age.is_some_and(|age| age < time))
+    }
+
+    /// Remembers that the registry still has under this name what is here.
+    pub(in crate::image) fn asked(&self, reference: &Reference) -> Result<()> {
+        let _guard = self.lock()?;
+        let mut index = Index::read(&self.index_path())?;
+        let Some(entry) = index.entries.iter_mut().find(|entry| entry.name.as_ref() == Some(reference)) else {
+            return Ok(());
+        };
+        entry.asked = Some(Timestamp::now());
+        index.write(&self.index_path())
     }
 
     /// Remembers that a registry has the manifest of an image under this name.

@@ -35,7 +35,7 @@ impl Store {
     pub fn usage(&self) -> Result<Usage> {
         let mut seen = HashSet::new();
         let images: Vec<Image> = self.list()?.into_iter().filter(|image| seen.insert(image.id.clone())).collect();
-        let sizes: Vec<Vec<(String, u64)>> = images.iter().map(|image| self.files_of(image)).collect();
+        let sizes: Vec<Vec<(String, u64)>> = images.iter().map(|image| self.disk_parts(image)).collect();
         let mut users: HashMap<&str, u32> = HashMap::new();
         for (name, _) in sizes.iter().flatten() {
             *users.entry(name).or_default() += 1;
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// The unpacked layers and the blobs of an image, each with its bytes.
-    fn files_of(&self, image: &Image) -> Vec<(String, u64)> {
+    fn disk_parts(&self, image: &Image) -> Vec<(String, u64)> {
         let mut parts: Vec<(String, u64)> = Vec::new();
         for layer in &image.layers {
             let Some(id) = layer.file_name().and_then(|name| Digest::from_hex(name.to_str()?)) else { continue };

@@ -96,7 +96,11 @@ pub fn find(origin: &Origin, source: &str, parents: bool, exclude: &Patterns) ->
     )?;
     let mut found = Vec::new();
     for path in matches {
-        found.extend(one(origin, &path, source, exclude)?);
+        match one(origin, &path, &path.to_string_lossy(), exclude) {
+            // What is ignored is not there to be matched.
+            Err(StepError::NotFound { hint, .. }) if !hint.is_empty() => {}
+            other => found.extend(other?),
+        }
     }
     Ok(found)
 }

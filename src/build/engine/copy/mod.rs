@@ -7,6 +7,7 @@
 //! fetch     downloads of ADD
 //! ```
 
+mod compression;
 pub mod content;
 pub mod fetch;
 pub mod find;
@@ -40,7 +41,8 @@ type Steps = HashMap<StepId, Arc<Snapshot>>;
 /// looked at.
 pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
     let all_steps = copy.sources.iter().all(|source| match source {
-        CopySource::Path { from, .. } => matches!(from, Source::Step(_) | Source::Scratch),
+        CopySource::Path { from: Source::Step(id), .. } => steps.get(id).is_some_and(|step| !step.is_of_host()),
+        CopySource::Path { from, .. } => matches!(from, Source::Scratch),
         CopySource::Inline(_) => true,
         CopySource::Url { .. } => false,
     });
@@ -144,11 +146,11 @@ impl Gathered {
     }
 
     pub fn arrived(&mut self, number: usize, arrived: Download) {
-        let urls = self.pieces.iter_mut().filter_map(|piece| match piece {
+        let mut urls = self.pieces.iter_mut().filter_map(|piece| match piece {
             Piece::Url { download, .. } => Some(download),
             _ => None,
         });
-        if let Some(download) = urls.skip(number).next() {
+        if let Some(download) = urls.nth(number) {
             *download = arrived;
         }
     }
@@ -196,7 +198,7 @@ impl Gathered {
     ) -> Result<()> {
         let path = download.file.as_ref().ok_or_else(missing)?;
         let mut file = File::open(path).map_err(StepError::file("read", path))?;
-        if copy.unpack == Unpack::All && unpack::is_archive(&mut file, url)? {
+        if copy.unpack == Unpack::All && unpack::is_archive(&mut file) {
             return unpack::unpack(writer, &mut file, url);
         }
         let mtime = download.modified.map_or_else(|| engine.now(), |modified| (modified, 0));
@@ -214,7 +216,7 @@ fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found) -> R
     let open = || content::leaf(&origin.view, &found.root)?.open();
     let mut file = open().map_err(StepError::file("read", path))?;
     let name = path.to_string_lossy();
-    if !unpack::is_archive(&mut file, &name)? {
+    if !unpack::is_archive(&mut file) {
         return Ok(false);
     }
     unpack::unpack(writer, &mut file, &name)?;

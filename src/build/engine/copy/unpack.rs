@@ -9,10 +9,11 @@ use super::{
         upper::{Making, Upper, is_overlay},
         view::{Node, lexical},
     },
+    compression::plain,
     write::Writer,
 };
 use crate::image::{
-    layer::{Kind, Member, TarReader, decompress},
+    layer::{Kind, Member, TarError, TarReader},
     tree::Attributes,
 };
 use rustix::fs::{self as rfs, FileType};
@@ -28,29 +29,15 @@ use std::{
 const BUFFER: usize = 256 << 10;
 const MAX_PATH: usize = 4096;
 
-/// Whether a file is an archive: compressed in a way that we read, or not at all, and beginning with a tar header. A
-/// compression that we do not read is an error, for whether there is a tar inside nobody can tell.
-pub fn is_archive(file: &mut File, name: &str) -> Result<bool> {
-    let mut plain = match open(file) {
-        Ok(plain) => plain,
-        Err(error) => return Err(StepError::Refused(format!("{name}: {error}; COPY takes it as it is"))),
-    };
+/// Whether a file is an archive: it begins with a tar header, once it is decompressed. What cannot be decompressed is a
+/// file as any other.
+pub fn is_archive(file: &mut File) -> bool {
     let mut head = [0; 512];
-    let whole = plain.read_exact(&mut head).is_ok();
-    drop(plain);
-    rewind(file, name)?;
+    let whole = plain(file).is_ok_and(|mut plain| plain.read_exact(&mut head).is_ok());
     // An empty archive is zeros; Docker copies it as a file.
-    Ok(whole
-        && matches!(TarReader::new(&head[..]).next(), Ok(Some(_)) | Err(crate::image::layer::TarError::Read(_)))
-        && head[0] != 0)
-}
-
-fn open<'a>(file: &'a mut File) -> std::result::Result<Box<dyn Read + 'a>, crate::image::layer::LayerError> {
-    decompress(BufReader::with_capacity(BUFFER, file))
-}
-
-fn rewind(file: &mut File, name: &str) -> Result<()> {
-    file.rewind().map_err(StepError::file("read", Path::new(name)))
+    let header = || TarReader::new(&head[..]).next();
+    // What follows the header is not in the head.
+    whole && head[0] != 0 && matches!(header(), Ok(Some(_)) | Err(TarError::Read(_)))
 }
 
 /// Unpacks into the destination, which becomes a directory.
@@ -60,7 +47,7 @@ pub fn unpack(writer: &mut Writer<'_>, file: &mut File, name: &str) -> Result<()
     let making = writer.making();
     let root =
         writer.upper.make_directories(&lexical(destination), making).map_err(StepError::file("make", destination))?;
-    let plain = open(file).map_err(|error| wrong(error.to_string()))?;
+    let plain = plain(file).map_err(|error| wrong(error.to_string()))?;
     let mut archive = TarReader::new(BufReader::with_capacity(BUFFER, plain));
     let mut directories: Vec<(PathBuf, (i64, u32))> = Vec::new();
     while let Some(member) = archive.next().map_err(|error| wrong(error.to_string()))? {

@@ -65,6 +65,9 @@ pub async fn run(
     check(engine, run)?;
     let (upper, work) = (engine.workshop.fresh("layer"), engine.workshop.fresh("work"));
     let lowers = engine.lowers(root);
+    // Before its turn: who waits for another's cache keeps nobody from running.
+    let _caches = mounts::lock(engine, run).await?;
+    let _turn = engine.turn().await?;
     let prepared = {
         let (engine, run, upper, work, lowers) =
             (engine.clone(), run.clone(), upper.clone(), work.clone(), lowers.clone());

@@ -45,6 +45,50 @@ pub struct Prepared {
     _relays: Vec<super::agent::Relay>,
 }
 
+/// Waits for the caches that a step has for itself. In the order of their names, so that no two steps wait for each
+/// other.
+pub async fn lock(engine: &Engine, run: &op::Run) -> Result<Vec<Lock>> {
+    let mut paths: Vec<PathBuf> = run
+        .mounts
+        .iter()
+        .filter_map(|mount| match mount {
+            Mount::Cache { id, sharing: Sharing::Locked, .. } => Some(lock_path(engine, &cache_name(id, 0))),
+            _ => None,
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    let mut locks = Vec::with_capacity(paths.len());
+    for path in paths {
+        let wrong = || StepError::file("lock", &path);
+        locks.push(match Lock::try_acquire(&path).map_err(wrong())? {
+            Some(lock) => lock,
+            None => wait_for(path.clone()).await.map_err(wrong())?,
+        });
+    }
+    Ok(locks)
+}
+
+/// On a thread that nobody waits for: a build that is cancelled ends at once, and the thread gives the lock back when
+/// it gets it.
+async fn wait_for(path: PathBuf) -> std::io::Result<Lock> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("muster-lock".into()).spawn(move || {
+        let _ = sender.send(Lock::acquire(&path));
+    })?;
+    receiver.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+/// An id may be any text.
+fn cache_name(id: &str, number: usize) -> String {
+    let key = Digest::of(id.as_bytes()).hex();
+    if number == 0 { key[..32].to_owned() } else { format!("{}-{number}", &key[..32]) }
+}
+
+fn lock_path(engine: &Engine, name: &str) -> PathBuf {
+    engine.layout.build_mounts().join(format!("{name}.lock"))
+}
+
 pub fn prepare(
     engine: &Arc<Engine>,
     run: &op::Run,
@@ -206,28 +250,18 @@ impl Preparing<'_> {
         (mode, uid, gid): (u32, u32, u32),
     ) -> Result<PathBuf> {
         let engine = self.engine;
-        let name = |number: usize| {
-            let key = Digest::of(id.as_bytes()).hex();
-            if number == 0 { key[..32].to_owned() } else { format!("{}-{number}", &key[..32]) }
-        };
-        let directory = engine.layout.build_mounts();
-        let lock_of = |name: &str| directory.join(format!("{name}.lock"));
         let held = |name: &str| {
-            let path = lock_of(name);
+            let path = lock_path(engine, name);
             Lock::try_acquire(&path).map_err(StepError::file("lock", &path))
         };
         let (name, lock) = match sharing {
-            Sharing::Shared => (name(0), None),
-            Sharing::Locked => {
-                let path = lock_of(&name(0));
-                let lock = Lock::acquire(&path).map_err(StepError::file("lock", &path))?;
-                (name(0), Some(lock))
-            }
+            // Held already: see `lock`.
+            Sharing::Shared | Sharing::Locked => (cache_name(id, 0), None),
             Sharing::Private => {
                 let mut number = 0;
                 loop {
-                    if let Some(lock) = held(&name(number))? {
-                        break (name(number), Some(lock));
+                    if let Some(lock) = held(&cache_name(id, number))? {
+                        break (cache_name(id, number), Some(lock));
                     }
                     number += 1;
                 }
@@ -349,6 +383,12 @@ fn with_mount_points(engine: &Engine, lowers: &[PathBuf], points: &[Point]) -> R
         made.map_err(no_point(&mount.target))?;
     }
     upper.finish().map_err(no_point(&dir))?;
+    // Over `rootfs:/` it could not be mounted: overlayfs refuses a lower layer that lies within another (ELOOP).
+    let is_empty =
+        fs::read_dir(&dir).and_then(|mut entries| entries.next().transpose()).map_err(no_point(&dir))?.is_none();
+    if is_empty {
+        return Ok(lowers.to_vec());
+    }
     Ok(std::iter::once(dir).chain(lowers.iter().cloned()).collect())
 }
 

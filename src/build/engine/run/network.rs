@@ -35,6 +35,7 @@ const RESOLVER: &str = "127.0.0.11";
 /// A step's place in the network.
 pub struct Joined {
     pub container: ContainerId,
+    layout: Layout,
     sandbox: Option<Sandbox>,
     gateway: Option<Ipv4Addr>,
     resolver: Option<super::resolver::Resolver>,
@@ -42,7 +43,7 @@ pub struct Joined {
 
 pub async fn join(engine: &Engine, run: &op::Run) -> Result<Joined> {
     let container = ContainerId::new(format!("{}{}{}{}", random(), random(), random(), random()));
-    let mut joined = Joined { container, sandbox: None, gateway: None, resolver: None };
+    let mut joined = Joined { container, layout: engine.layout.clone(), sandbox: None, gateway: None, resolver: None };
     if run.network != Network::Default {
         return Ok(joined);
     }
@@ -103,9 +104,32 @@ impl Joined {
         drop(self.resolver.take());
         let Some(sandbox) = self.sandbox.take() else { return };
         drop(sandbox);
-        if let Err(error) = leave(&engine.layout, &self.container).await {
-            tracing::debug!(%error, "the network of a build's step is left to the next build");
+        told(leave(&engine.layout, &self.container).await);
+    }
+}
+
+impl Drop for Joined {
+    /// A step that is cancelled leaves as well. Its program is gone by now.
+    fn drop(&mut self) {
+        drop(self.resolver.take());
+        let Some(sandbox) = self.sandbox.take() else { return };
+        drop(sandbox);
+        let (layout, container) = (self.layout.clone(), self.container.clone());
+        let leaving = std::thread::Builder::new().name("muster-leave".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            if let Ok(runtime) = runtime {
+                told(runtime.block_on(leave(&layout, &container)));
+            }
+        });
+        if let Ok(leaving) = leaving {
+            let _ = leaving.join();
         }
+    }
+}
+
+fn told(left: Result<()>) {
+    if let Err(error) = left {
+        tracing::debug!(%error, "the network of a build's step is left to the next build");
     }
 }
 

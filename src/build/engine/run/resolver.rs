@@ -112,6 +112,26 @@ async fn ask(question: &[u8], servers: &[SocketAddr]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_question_goes_to_the_first_server_that_answers() {
+        let local = || async { UdpSocket::bind("127.0.0.1:0").await.unwrap() };
+        let (silent, server, own, client) = (local().await, local().await, local().await, local().await);
+        let address = silent.local_addr().unwrap();
+        drop(silent);
+        let servers = Arc::new(vec![address, server.local_addr().unwrap()]);
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let resolver = own.local_addr().unwrap();
+        let task = Resolver(tokio::spawn(serve(Arc::new(own), tcp, servers)));
+        client.send_to(b"question", resolver).await.unwrap();
+        let mut buffer = [0; 100];
+        let (length, from) = server.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"question");
+        server.send_to(b"answer", from).await.unwrap();
+        let (length, from) = client.recv_from(&mut buffer).await.unwrap();
+        assert_eq!((&buffer[..length], from), (&b"answer"[..], resolver));
+        drop(task);
+    }
+
     #[test]
     fn servers_are_those_of_the_file() {
         let text = |conf: &str| servers(conf).iter().map(ToString::to_string).collect::<Vec<_>>();

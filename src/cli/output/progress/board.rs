@@ -144,14 +144,13 @@ impl Board {
             return Vec::new();
         }
         let Some(&line) = self.index.get(&self.names.title(&op)) else { return Vec::new() };
-        self.lines[line].detail = Some(text.to_owned()).filter(|text| !text.is_empty());
-        match current {
-            Some(current) => {
-                self.lines[line].bytes = Some((current, total));
-                vec![News::Bytes(line)]
-            }
-            None => vec![News::Line(line)],
+        let detail = Some(text.to_owned()).filter(|text| !text.is_empty());
+        let told = std::mem::replace(&mut self.lines[line].detail, detail);
+        if let Some(current) = current {
+            self.lines[line].bytes = Some((current, total));
         }
+        let same_words = told == self.lines[line].detail && current.is_some();
+        vec![if same_words { News::Bytes(line) } else { News::Line(line) }]
     }
 
     fn change(&mut self, op: &Op, word: &'static str, state: State, now: Instant) -> Vec<News> {

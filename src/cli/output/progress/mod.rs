@@ -218,6 +218,7 @@ mod tests {
         waiting for muster down (pid 7)
          Network app_back  Creating
          Image db:1  Pulling
+         Image db:1  Pulling  aabbcc  512B/1.02kB
          Image db:1  Pulled  1.2s
          Network app_back  Created  0.0s
          Container app-db-1  Creating

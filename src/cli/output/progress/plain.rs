@@ -4,7 +4,7 @@ use super::{
     board::{Board, News, State},
     warning,
 };
-use crate::cli::output::Writer;
+use crate::cli::output::{Writer, duration};
 use std::io::{self, Write};
 
 pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
@@ -21,6 +21,9 @@ pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
             }
             if let Some(detail) = &line.detail {
                 write!(err, "  {detail}")?;
+            }
+            if let Some((current, Some(total))) = line.bytes {
+                write!(err, "  {}/{}", duration::size(current), duration::size(total))?;
             }
             writeln!(err)
         }

@@ -62,7 +62,8 @@ fn tail(line: &Line, time: Option<Duration>) -> String {
     let mut text = time.map_or_else(String::new, |time| format!("{:>6.1}s", time.as_secs_f64()));
     match line.bytes {
         Some((current, Some(total))) => {
-            let _ = write!(text, "  {}/{}", duration::size(current), duration::size(total));
+            let _ =
+                write!(text, "  {} {:>7}/{:<7}", bar(current, total), duration::size(current), duration::size(total));
         }
         Some((current, None)) => {
             let _ = write!(text, "  {}", duration::size(current));
@@ -73,6 +74,14 @@ fn tail(line: &Line, time: Option<Duration>) -> String {
         let _ = write!(text, "  {detail}");
     }
     text
+}
+
+/// How much of it is done, in as many cells.
+const BAR: usize = 20;
+
+fn bar(current: u64, total: u64) -> String {
+    let done = (current.min(total) * BAR as u64).checked_div(total).map_or(0, |cells| cells as usize);
+    format!("{}{}", "━".repeat(done), "─".repeat(BAR - done))
 }
 
 /// All lines where there is room; otherwise those that go on or failed come before those that are done.
@@ -87,4 +96,16 @@ fn chosen(board: &Board, room: usize) -> Vec<&Line> {
     order.truncate(room);
     order.sort_unstable();
     order.into_iter().map(|index| lines[index]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_what_is_done() {
+        assert_eq!(bar(5, 10), "━━━━━━━━━━──────────");
+        assert_eq!(bar(20, 10), "━".repeat(BAR));
+        assert_eq!(bar(0, 0), "─".repeat(BAR));
+    }
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds the three images of the example from Debian packages: no registry takes part.
+# Makes the three images of the guest book without muster, from Debian packages: what docker and the tests start with.
 #
-#   images.sh [-o FILE]     default: .cache/guestbook/images.tar at the top of the repository
+#   guestbook-images.sh [-o FILE]     default: .cache/guestbook/images.tar at the top of the repository
 #
 # The archive is laid out as `docker save` of a current docker writes one, an OCI image layout that also has docker's
 # manifest.json: `muster load -i` and `docker load -i` read it. The three images share the layer of the base system.
@@ -11,12 +11,13 @@
 set -euo pipefail
 export LC_ALL=C
 
-here=$(cd "$(dirname "$0")" && pwd)
-cache=$(cd "$here/../.." && pwd)/.cache/guestbook
+top=$(cd "$(dirname "$0")/.." && pwd)
+here=$top/examples/guestbook
+cache=$top/.cache/guestbook
 archive=$cache/images.tar
 [ "${1-}" != -o ] || archive=$2
 
-fail() { echo "images.sh: $*" >&2; exit 1; }
+fail() { echo "guestbook-images.sh: $*" >&2; exit 1; }
 say() { echo "images: $*" >&2; }
 
 [ "$(id -u)" = 0 ] || fail "must run as root: it makes root file systems"
@@ -26,7 +27,7 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 architecture=$(dpkg --print-architecture)
 
 # What the archive is made of. Newer packages alone are no reason to build again; `make clean` is.
-key=$(cd "$here" && { echo "$suite $architecture"; find images.sh images -type f | sort | xargs sha256sum; } | sha256sum)
+key=$(cd "$here" && { echo "$suite $architecture"; find ../../tests/guestbook-images.sh images -type f | sort | xargs sha256sum; } | sha256sum)
 if [ -f "$archive" ] && [ "$(cat "$archive.key" 2>/dev/null)" = "$key" ]; then
     say "$archive is up to date"
     exit 0
