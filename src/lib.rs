@@ -17,6 +17,7 @@
 
 pub mod api;
 pub mod build;
+pub mod bundle;
 pub mod cli;
 pub mod compose;
 pub mod dns;

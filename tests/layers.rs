@@ -76,6 +76,11 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model::ids", "image::tree", "runtime::files", "runtime::spec", "runtime::user"],
         crates: &["libc", "nix", "rustix"],
     },
+    Layer {
+        folder: "bundle",
+        layers: &["sys", "state", "model", "image", "volume"],
+        crates: &["libc", "nix", "rustix", "tokio"],
+    },
     Layer { folder: "volume", layers: &["sys", "state", "model"], crates: &["libc", "nix", "rustix"] },
     Layer {
         folder: "network",
@@ -151,7 +156,19 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "cli",
-        layers: &["compose", "model", "graph", "plan", "api", "image", "build", "transfer", "state", "shim::wire"],
+        layers: &[
+            "compose",
+            "model",
+            "graph",
+            "plan",
+            "api",
+            "image",
+            "build",
+            "transfer",
+            "state",
+            "shim::wire",
+            "bundle",
+        ],
         crates: &[
             "anstream",
             "clap",

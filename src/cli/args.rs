@@ -3,8 +3,8 @@
 use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
-        build, config, create, down, exec, explain, image, images, kill, load, login, logout, logs, ls, plan, port, ps,
-        pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version, watch,
+        build, bundle, config, create, down, exec, explain, image, images, kill, load, lock, login, logout, logs, ls,
+        plan, port, ps, pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version, watch,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +63,7 @@ pub struct Global {
 pub enum Command {
     Up(Box<up::Args>),
     Build(build::Args),
+    Bundle(bundle::Args),
     Create(create::Args),
     Down(down::Args),
     Plan(Box<plan::Args>),
@@ -88,6 +89,7 @@ pub enum Command {
     Tag(tag::Args),
     Save(save::Args),
     Load(load::Args),
+    Lock(lock::Args),
     Login(login::Args),
     Logout(logout::Args),
     System(system::Args),

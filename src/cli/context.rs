@@ -115,7 +115,7 @@ impl Context {
         !self.global.files.is_empty() || self.env.get("COMPOSE_FILE").is_some()
     }
 
-    fn load_options(&self, services: &[String], purpose: Purpose) -> LoadOptions {
+    pub fn load_options(&self, services: &[String], purpose: Purpose) -> LoadOptions {
         LoadOptions {
             files: self.global.files.clone(),
             project_directory: self.global.project_directory.clone(),

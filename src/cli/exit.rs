@@ -4,15 +4,15 @@
 //! |---|---|
 //! | done | 0 |
 //! | any error, wrong usage included | 1 |
-//! | `plan --detailed-exitcode` with something to do | 2 |
+//! | `plan --detailed-exitcode` with something to do; `lock --check` with a drift | 2 |
 //! | `run`, `exec`, `up --exit-code-from` | the command's own |
 //! | the container could not be set up / the command is not executable / not found | 125 / 126 / 127 |
 //! | interrupted | 130 |
 //! | standard output was closed by its reader | 0 |
 
 use crate::{
-    api::Failure, compose::Diagnostics, image::ImageError, shim::wire::ClientError, state::RecordError,
-    transfer::TransferError,
+    api::Failure, bundle::BundleError, compose::Diagnostics, image::ImageError, shim::wire::ClientError,
+    state::RecordError, transfer::TransferError,
 };
 use std::{io, path::PathBuf};
 
@@ -68,6 +68,8 @@ pub enum Error {
     Image(#[from] ImageError),
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Standard output or error does not take what is written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),

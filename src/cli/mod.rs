@@ -7,12 +7,14 @@ mod apply;
 mod args;
 mod attached;
 mod build;
+mod bundling;
 mod client;
 mod containers;
 mod context;
 mod env;
 mod exit;
 mod fetch;
+mod locking;
 mod logs;
 mod output;
 mod session;
@@ -65,6 +67,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
     use verbs::*;
     match command {
         Command::Up(args) => up::run(*args, cx),
+        Command::Bundle(args) => bundle::run(args, cx),
         Command::Build(args) => verbs::build::run(args, cx),
         Command::Create(args) => create::run(args, cx),
         Command::Down(args) => down::run(args, cx),
@@ -91,6 +94,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Tag(args) => tag::run(args, cx),
         Command::Save(args) => save::run(args, cx),
         Command::Load(args) => load::run(args, cx),
+        Command::Lock(args) => lock::run(args, cx),
         Command::Login(args) => login::run(args, cx),
         Command::Logout(args) => logout::run(args, cx),
         Command::System(args) => system::run(args, cx),

@@ -5,7 +5,7 @@ use super::{
     canonical::{self, canonicalise},
     consistency, decode,
     diagnostics::{Diagnostic, Severity},
-    environment, explain, feasible, interpolate, name,
+    environment, explain, feasible, images, interpolate, name,
     normalise::normalise,
     profiles::{self, Selection},
     provenance, schema,
@@ -38,6 +38,13 @@ pub struct Resolved {
     pub project_dir: PathBuf,
     pub config_files: Vec<PathBuf>,
     pub env_files: Vec<PathBuf>,
+}
+
+impl Resolved {
+    /// Of all services.
+    pub fn images(&self) -> Vec<images::ImageUse> {
+        images::named(&self.all)
+    }
 }
 
 pub struct Run<'a> {
@@ -104,6 +111,7 @@ impl<'a> Run<'a> {
             volumes: draft.volumes,
             secrets: files(draft.secrets),
             configs: files(draft.configs),
+            locked_images: BTreeMap::new(),
         };
         Ok((project, resolved))
     }

@@ -15,6 +15,8 @@
 //!   -> explain where a value comes from                            explain.rs, provenance.rs
 //! decode       tree -> model, or what the engine cannot do         decode/
 //! feasible     what this host has to have for it                   feasible/
+//!
+//! lock         the file that says what names of images stand for   lock.rs, images.rs
 //! ```
 //!
 //! All phases up to the last two work on one kind of tree, whose every node keeps its file, its byte range and its
@@ -35,8 +37,10 @@ mod feasible;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod images;
 mod interpolate;
 mod load;
+mod lock;
 mod merge;
 mod name;
 mod normalise;
@@ -52,6 +56,8 @@ mod told;
 mod tree;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Location, Severity};
+pub use images::ImageUse;
+pub use lock::{LOCK_FILE, read_lock};
 pub use options::{LoadOptions, Phases, Purpose};
 pub use report::{Finding, Place};
 
@@ -68,6 +74,8 @@ pub struct Loaded {
     /// What variables were resolved from: the OS environment over the env files, and `COMPOSE_PROJECT_NAME`.
     /// `COMPOSE_*` settings of an env file are found here.
     pub environment: BTreeMap<String, String>,
+    /// The images that services name, whether they are on or not.
+    pub images: Vec<ImageUse>,
 }
 
 /// Files as one Compose file.
@@ -158,7 +166,8 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let mut run = load::Run::new(options, Phases::default());
     let outcome = run.project();
     let ((project, resolved), warnings) = run.finish(outcome)?;
-    Ok(Loaded { project, warnings, environment: resolved.environment })
+    let images = resolved.images();
+    Ok(Loaded { project, warnings, environment: resolved.environment, images })
 }
 
 /// The files that `options` name as one Compose file, after the phases that are asked for. Where services are named,

@@ -155,7 +155,7 @@ fn found(store: &Store, reference: &Reference) -> Result<Image> {
     store.find(reference)?.ok_or(ImageError::Abandoned { image, reason })
 }
 
-async fn begin(store: &Store, image: &str) -> Result<Arc<Session>> {
+pub(super) async fn begin(store: &Store, image: &str) -> Result<Arc<Session>> {
     let store = store.clone();
     blocking(image, move || store.begin()).await.map(Arc::new)
 }
@@ -168,6 +168,20 @@ async fn take_in(
     registry: Option<Arc<Remote>>,
     report: &Report,
 ) -> Result<Digest> {
+    let image = package.image.clone();
+    let new = bring_in(store, session, package, registry, report).await?;
+    let store = store.clone();
+    blocking(&image, move || store.publish(&new).map(|()| new.id)).await
+}
+
+/// From a package to an image that is whole in the store, and not listed yet.
+pub(super) async fn bring_in(
+    store: &Store,
+    session: &Arc<Session>,
+    package: Package,
+    registry: Option<Arc<Remote>>,
+    report: &Report,
+) -> Result<NewImage> {
     let image = package.image.clone();
     let chain = chain_ids(&package.diff_ids);
     let bytes = package.layers.iter().filter_map(|part| part.size).sum();
@@ -186,9 +200,7 @@ async fn take_in(
         store.ensure_empty_layer()?;
         store.commit(&session, &blobs, &layers)?;
         let size = store.unpacked_size(&chain);
-        let new = NewImage { size, ..new };
-        store.publish(&new)?;
-        Ok(new.id)
+        Ok(NewImage { size, ..new })
     })
     .await
 }
@@ -459,7 +471,10 @@ fn documents(session: &Session, package: &Package, taken: &[Taken], blobs: &mut 
 }
 
 /// Runs what blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(image: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    image: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     spawn_blocking(work)
         .await
         .map_err(|error| ImageError::Abandoned { image: image.to_owned(), reason: error.to_string() })?

@@ -14,6 +14,7 @@
 //!
 //! This folder starts no container and knows no compose file.
 
+mod carry;
 pub mod config;
 pub mod credentials;
 pub mod digest;
@@ -32,6 +33,7 @@ mod source;
 pub mod store;
 pub(crate) mod tree;
 
+pub use carry::{Arrival, Carried, arrive, carried};
 pub use config::ImageConfig;
 pub use credentials::{Credentials, Keeper, Login};
 pub use digest::Digest;

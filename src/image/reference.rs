@@ -218,6 +218,10 @@ impl Name {
     pub fn at(&self, digest: Digest) -> Self {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
+    /// The same by its tag, if it has one.
+    pub fn without_digest(&self) -> Option<Self> {
+        self.tag.is_some().then(|| Self { digest: None, ..self.clone() })
+    }
     /// `postgres`, `ghcr.io/x/y`.
     pub fn familiar_repository(&self) -> String {
         if self.registry != DEFAULT_REGISTRY {

@@ -3,7 +3,7 @@
 use super::{Network, Service};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The whole model. Every name that a service mentions exists here; the loader has checked it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Project {
     pub volumes: IndexMap<String, Volume>,
     pub secrets: IndexMap<String, FileObject>,
     pub configs: IndexMap<String, FileObject>,
+    /// Names of images with the same behind a digest, as `compose.lock` has them: for what images are built from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locked_images: BTreeMap<String, String>,
 }
 
 /// A top-level volume.

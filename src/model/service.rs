@@ -16,6 +16,10 @@ pub struct Service {
     /// As written, with variables resolved: `postgres:16`, `oci:dir`, `rootfs:/`. Paths of transports are absolute.
     /// A service that is built and names no image has `<project>-<service>`.
     pub image: String,
+    /// `image` with the digest that `compose.lock` has for it: what is pulled and run. No part of what the file says: it
+    /// may change while the image that it leads to is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_image: Option<String>,
     pub pull_policy: PullPolicy,
     /// How the image is made, where it is not only pulled.
     pub build: Option<Build>,
@@ -73,6 +77,13 @@ pub struct Service {
     pub logging: Logging,
     /// `attach: false` keeps the service out of the output of an attached `up`.
     pub attach: bool,
+}
+
+impl Service {
+    /// The image to look for: by its digest, where it is locked.
+    pub fn reference(&self) -> &str {
+        self.locked_image.as_deref().unwrap_or(&self.image)
+    }
 }
 
 /// What has to be true of another service before this one starts.

@@ -26,7 +26,7 @@ pub fn is_broken(container: &ObservedContainer) -> bool {
 
 /// The same reference may mean another image by now.
 fn image(scene: &Scene<'_>, service: &Service, container: &ObservedContainer) -> Vec<Change> {
-    match scene.observed.images.get(&service.image) {
+    match scene.observed.images.get(service.reference()) {
         Some(Some(image)) if image.id != container.image_id => vec![Change {
             field: "image".into(),
             from: Some(shown_id(&container.image_id)),

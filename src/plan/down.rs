@@ -136,14 +136,14 @@ impl<'a> Teardown<'_, 'a> {
     }
 
     fn images(&mut self, services: &BTreeSet<&'a str>) {
-        let references: BTreeSet<&str> = services.iter().map(|name| self.scene.services[name].image.as_str()).collect();
+        let references: BTreeSet<&str> = services.iter().map(|name| self.scene.services[name].reference()).collect();
         for image in references {
             // A directory of this host is not ours to remove.
             let there = self.scene.observed.images.get(image).is_some_and(Option::is_some);
             if !there || image.starts_with("rootfs:") {
                 continue;
             }
-            let uses = |container: &&ObservedContainer| container.applied.image == image;
+            let uses = |container: &&ObservedContainer| container.applied.reference() == image;
             let staying = self.staying(&uses);
             if !staying.is_empty() {
                 self.plan.warnings.push(format!("Image {image}: Resource is still in use{}", by(&staying)));

@@ -250,7 +250,7 @@ impl<'s, 'a> Emission<'s, 'a> {
     /// What has to be there before a container of `service` is made. Networks that are made anew are not among it
     /// before their old containers are gone.
     fn ready(&self, service: &Service) -> Vec<OpId> {
-        let image = self.pulls.get(service.image.as_str());
+        let image = self.pulls.get(service.reference());
         let networks = service.networks.keys().filter_map(|key| self.networks.get(key.as_str()));
         let volumes = service.volumes.iter().filter_map(|mount| match &mount.kind {
             MountKind::Volume { source, .. } => self.volumes.get(source.as_str()),

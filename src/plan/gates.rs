@@ -90,7 +90,7 @@ impl<'s, 'a> Gates<'s, 'a> {
             Some(HealthTest::None) => false,
             Some(HealthTest::Cmd(_) | HealthTest::Shell(_)) => true,
             // An image that is yet to be pulled may bring one.
-            None => match self.scene.observed.images.get(&service.image) {
+            None => match self.scene.observed.images.get(service.reference()) {
                 Some(Some(image)) => image.healthcheck,
                 Some(None) | None => true,
             },

@@ -90,12 +90,13 @@ impl<'a> Needs<'a> {
         if service.scale == 0 {
             return Ok(());
         }
-        let there = scene.observed.images.get(&service.image).and_then(Option::as_ref);
+        let there = scene.observed.images.get(service.reference()).and_then(Option::as_ref);
         // What has a Dockerfile was pulled or built before the plan was asked for, where it was to be.
         let policy = if service.build.is_some() { PullPolicy::Never } else { policy };
         let cause = match (policy, there) {
             (PullPolicy::Never, None) => {
-                let (service, image, is_built) = (service.name.clone(), service.image.clone(), service.build.is_some());
+                let (service, image, is_built) =
+                    (service.name.clone(), service.reference().to_owned(), service.build.is_some());
                 return Err(match is_built {
                     true => PlanError::NotBuilt { service, image },
                     false => PlanError::ImageMissing { service, image },
@@ -110,7 +111,7 @@ impl<'a> Needs<'a> {
             }
             _ => return Ok(()),
         };
-        self.pulls.entry(&service.image).or_insert((policy, cause));
+        self.pulls.entry(service.reference()).or_insert((policy, cause));
         Ok(())
     }
 }

@@ -185,9 +185,9 @@ async fn assemble(
 }
 
 fn image_of(service: &Service, hands: &Hands) -> Result<Image, Failure> {
-    let reference = Reference::parse(&service.image).map_err(failure)?;
+    let reference = Reference::parse(service.reference()).map_err(failure)?;
     hands.images.find(&reference).map_err(failure)?.ok_or_else(|| Failure {
-        message: format!("service {}: image {} is not on this host", service.name, service.image),
+        message: format!("service {}: image {} is not on this host", service.name, service.reference()),
         hint: Some("pull it (`muster pull`) or load it (`muster load -i FILE`)".into()),
         ..Failure::default()
     })

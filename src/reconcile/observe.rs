@@ -89,11 +89,13 @@ pub fn host(
     }
     let Some(project) = project else { return Ok(()) };
     for service in project.services.values() {
-        if !observed.images.contains_key(&service.image) {
-            let fresh = pulled.contains(&service.image);
-            let lately = policies_interval(project, &service.image);
-            let image = image(hands, &service.image, fresh, lately)?;
-            observed.images.insert(service.image.clone(), image);
+        let reference = service.reference();
+        if !observed.images.contains_key(reference) {
+            // What a digest names is what it always was: no registry needs to be asked again.
+            let fresh = pulled.contains(reference) || service.locked_image.is_some();
+            let lately = policies_interval(project, reference);
+            let image = image(hands, reference, fresh, lately)?;
+            observed.images.insert(reference.to_owned(), image);
         }
     }
     observed.file_digests = file_digests(project)?;
@@ -102,7 +104,7 @@ pub fn host(
 
 /// The shortest time after which a service wants its registry asked again.
 fn policies_interval(project: &Project, image: &str) -> Option<Duration> {
-    let users = project.services.values().filter(|service| service.image == image);
+    let users = project.services.values().filter(|service| service.reference() == image);
     let seconds = users.filter_map(|service| match service.pull_policy {
         PullPolicy::Every(seconds) => Some(seconds),
         _ => None,

@@ -9,6 +9,7 @@
 //! <data>/volumes/<name>/            volume.json, data/
 //! <data>/networks/<name>.json       one record a network: subnet, gateway
 //! <data>/projects/<project>/        applied.json, events.jsonl, supervisor.log
+//! <data>/bundles/<project>/         what bundles brought: model-<digest>/, files-<digest>/
 //! <data>/containers/<id>/           record.json, spec.json, exit.json, log/, upper/, work/, hosts, hostname, resolv.conf
 //! <run>/builds/<session>/           secrets and sockets of a build at work
 //! <run>/projects/<project>/         supervisor.sock, supervisor.lock
@@ -117,6 +118,11 @@ impl Layout {
     }
     pub fn supervisor_log(&self, project: &str) -> PathBuf {
         self.project(project).join("supervisor.log")
+    }
+
+    /// What the bundles of a project brought besides images and volumes.
+    pub fn bundles(&self, project: &str) -> PathBuf {
+        self.data.join("bundles").join(project)
     }
 
     pub fn containers(&self) -> PathBuf {

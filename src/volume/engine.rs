@@ -1,6 +1,6 @@
 //! Making, finding and removing volumes. Every call is short but `remove`, which takes as long as the files do.
 
-use super::{delete, error::VolumeError};
+use super::{delete, error::VolumeError, seed};
 use crate::state::{Durability, Layout, Lock, record, records::ContainerRecord};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct VolumeRecord {
 
 #[derive(Clone, Debug)]
 pub struct Volumes {
-    layout: Layout,
+    pub(super) layout: Layout,
 }
 
 impl Volumes {
@@ -114,7 +114,8 @@ impl Volumes {
     pub fn tidy(&self) -> Result<(), VolumeError> {
         let _lock = self.lock()?;
         for name in self.names()? {
-            if name.starts_with(".new-") || name.starts_with(".trash-") {
+            let left = name.starts_with(".new-") || name.starts_with(".trash-");
+            if left || seed::is_abandoned(&self.layout, &name)? {
                 delete::tree(&self.layout.volume(&name))?;
             }
         }
@@ -162,14 +163,14 @@ impl Volumes {
         names_in(&self.layout.volumes())
     }
 
-    fn lock(&self) -> Result<Lock, VolumeError> {
+    pub(super) fn lock(&self) -> Result<Lock, VolumeError> {
         let path = self.layout.host_lock("volumes");
         Lock::acquire(&path).map_err(VolumeError::file("lock", path))
     }
 }
 
 /// A name becomes a directory: it must not leave the root, nor look like a draft.
-fn check_name(name: &str) -> Result<(), VolumeError> {
+pub(super) fn check_name(name: &str) -> Result<(), VolumeError> {
     let mut bytes = name.bytes();
     let starts = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric());
     let goes_on = bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
@@ -190,14 +191,14 @@ fn names_in(directory: &Path) -> Result<Vec<String>, VolumeError> {
     Ok(names)
 }
 
-fn unique() -> Result<String, VolumeError> {
+pub(super) fn unique() -> Result<String, VolumeError> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| VolumeError::file("draw a name from", "/dev/urandom")(errno.into()))?;
     Ok(crate::model::ids::hex(&bytes))
 }
 
-fn sync(directory: &Path) -> Result<(), VolumeError> {
+pub(super) fn sync(directory: &Path) -> Result<(), VolumeError> {
     File::open(directory).and_then(|open| open.sync_all()).map_err(VolumeError::file("sync", directory))
 }
 

@@ -12,12 +12,14 @@ mod proc;
 mod stack;
 
 mod build;
+mod bundle;
 mod docker;
 mod faults;
 mod guestbook;
 mod inside;
 mod isolation;
 mod limits;
+mod lock;
 mod malformed;
 mod oneoff;
 mod policy;

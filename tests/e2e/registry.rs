@@ -139,7 +139,7 @@ impl Registry {
     }
 
     /// Uploads the image of a layout directory as `name:tag`, as the distribution protocol says.
-    fn push(&self, directory: &Path, name: &str, tag: &str) {
+    pub fn push(&self, directory: &Path, name: &str, tag: &str) {
         let blob = |digest: &str| fs::read(directory.join("blobs/sha256").join(&digest["sha256:".len()..])).unwrap();
         let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
         let index = parse(&fs::read(directory.join("index.json")).unwrap());
@@ -161,7 +161,7 @@ impl Registry {
         assert!(put.starts_with("HTTP/1.1 201"), "{put}");
     }
 
-    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> String {
+    pub fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> String {
         use std::io::{Read, Write};
         let mut stream = TcpStream::connect(loopback(self.port)).unwrap();
         let head = format!(

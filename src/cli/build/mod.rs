@@ -1,14 +1,17 @@
 //! Builds the images of services: what has to be built, in which order, shown while it goes on.
 //!
 //! ```text
+//! bases      which images a build begins with, without fetching any
 //! request    build: of a service -> what the builder takes
 //! one        one image: bases here, plan made, plan carried out
 //! ```
 //! Services whose images others are built from come first; all others are built at the same time.
 
+mod bases;
 mod one;
 mod request;
 
+pub use bases::bases;
 pub use request::Overrides;
 
 use super::{

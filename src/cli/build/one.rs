@@ -1,7 +1,7 @@
 //! One image: its bases are brought here, its Dockerfile becomes a plan, and the plan is carried out.
 
 use super::{
-    EXPORT, event,
+    EXPORT, bases, event,
     request::{self, Request},
 };
 use crate::{
@@ -115,14 +115,15 @@ impl Build<'_> {
 
     /// An image that a stage begins with, or that files are copied from, and its configuration.
     async fn base(&mut self, request: &Request, name: &str) -> Result<(Image, Map<String, Value>), Error> {
+        let locked = request.locked.get(name).map_or(name, String::as_str);
         let service = &request.service;
         let step = StepId(LOADS + self.loads);
         self.loads += 1;
-        let titles = vec![(step, format!("[{service} internal] load {name}"))];
+        let titles = vec![(step, format!("[{service} internal] load {locked}"))];
         let _ = self.news.send(News::Titles { build: self.number, titles });
         let began = Instant::now();
         let refused = |error: ImageError| Error::refused(format!("service {service:?}: the image {name}: {error}"));
-        let reference = Reference::parse(name).map_err(|error| refused(error.into()))?;
+        let reference = Reference::parse(locked).map_err(|error| refused(error.into()))?;
         let context = request.inputs.context.as_ref().map(|context| context.dir.as_path());
         let reference = reference.absolute(context.unwrap_or(Path::new("/")));
         let policy = if request.pull { PullPolicy::Always } else { PullPolicy::Missing };
@@ -144,16 +145,10 @@ impl Build<'_> {
                 Error::refused(format!("service {service:?}: the configuration of {name}: {error}"))
             })?,
             // A directory has none.
-            None => bare(&image),
+            None => bases::bare(&image.platform),
         };
         Ok((image, document))
     }
-}
-
-fn bare(image: &Image) -> Map<String, Value> {
-    let mut parts = image.platform.split('/');
-    let mut part = || Value::from(parts.next().unwrap_or_default());
-    [("os".to_owned(), part()), ("architecture".to_owned(), part())].into_iter().collect()
 }
 
 /// `[web 2/5] RUN make` with the service before the stage.

@@ -33,6 +33,8 @@ pub struct Request {
     pub pull: bool,
     /// Services whose images it is built from: those come first.
     pub needs: Vec<String>,
+    /// Names of images with the same behind a digest, as the lock has them.
+    pub locked: BTreeMap<String, String>,
 }
 
 /// What the command line says over the file.
@@ -81,6 +83,7 @@ pub fn request(
         dockerfile,
         pull: build.pull || overrides.pull,
         needs,
+        locked: project.locked_images.clone(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What people and programs read: values in, text out. No verb formats anything itself.
 
+pub mod bundles;
 pub mod disk_use;
 pub mod duration;
 pub mod failure;
@@ -7,6 +8,7 @@ pub mod file;
 pub mod image_list;
 pub mod images;
 pub mod labels;
+pub mod locks;
 pub mod ls;
 pub mod prefix;
 pub mod progress;

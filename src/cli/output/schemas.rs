@@ -1,8 +1,9 @@
 //! JSON Schemas of what muster writes for programs, made from the types that are written.
 
-use super::{disk_use, image_list, images, ls, progress, ps};
+use super::{disk_use, image_list, images, locks, ls, progress, ps};
 use crate::{
     api::Event,
+    bundle::Index,
     cli::verbs::{image::HistoryRow, version::Version},
     compose,
     plan::Plan,
@@ -13,11 +14,13 @@ use serde_json::Value;
 /// File name and content of each, that of the Compose file among them.
 pub fn documents() -> Vec<(&'static str, Value)> {
     vec![
+        ("bundle.schema.json", of::<Index>("muster bundle inspect --format json")),
         ("compose.schema.json", compose::schema::document()),
         ("events.schema.json", of::<Event>("A line of events.jsonl")),
         ("image-history.schema.json", of::<HistoryRow>("A line of muster image history --format json")),
         ("image-ls.schema.json", of::<image_list::Row>("A line of muster image ls --format json")),
         ("images.schema.json", of::<Vec<images::Row>>("muster images --format json")),
+        ("lock.schema.json", of::<Vec<locks::Row>>("muster lock --format json")),
         ("ls.schema.json", of::<Vec<ls::Project>>("muster ls --format json")),
         ("plan.schema.json", of::<Plan>("muster plan --format json")),
         ("progress.schema.json", of::<progress::Message<'_>>("A line of muster --progress json")),

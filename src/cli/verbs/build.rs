@@ -32,6 +32,9 @@ pub struct Args {
     /// Also build the services that these depend on
     #[arg(long)]
     with_dependencies: bool,
+    /// Refuse images that compose.lock does not have, and entries of it that nothing uses
+    #[arg(long)]
+    locked: bool,
     /// Services; all without any
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
@@ -44,7 +47,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         args: pairs(&args.build_arg, |name| cx.env.variables.get(name).cloned()),
         ssh: args.ssh.iter().map(|text| agent(text)).collect(),
     };
-    let loaded = cx.load(&args.services, Purpose::Look)?;
+    let mut loaded = cx.load(&args.services, Purpose::Look)?;
+    cx.follow_lock(&mut loaded, args.locked)?;
     check_services(&loaded.project, &args.services)?;
     let chosen = build::closure(&loaded.project, &args.services, args.with_dependencies);
     let has_build = |name: &String| loaded.project.services.get(name).is_some_and(|service| service.build.is_some());

@@ -73,6 +73,9 @@ pub struct Creation {
     /// Pull without printing progress information
     #[arg(long)]
     pub quiet_pull: bool,
+    /// Refuse images that compose.lock does not have, and entries of it that nothing uses
+    #[arg(long)]
+    pub locked: bool,
     /// Recreate containers even if their configuration and image have not changed
     #[arg(long, conflicts_with = "no_recreate")]
     pub force_recreate: bool,
@@ -104,6 +107,7 @@ impl Creation {
     pub fn load(&self, cx: &mut Context) -> Result<Loaded, Error> {
         let mut loaded = cx.load(&self.services, Purpose::Run)?;
         apply_scale(&mut loaded.project, &self.scale)?;
+        cx.follow_lock(&mut loaded, self.locked)?;
         Ok(loaded)
     }
 

@@ -1,6 +1,7 @@
 //! One file a verb: its flags, and what it does with them. `converge` holds the flags that several verbs share.
 
 pub mod build;
+pub mod bundle;
 pub mod config;
 pub mod converge;
 pub mod create;
@@ -12,6 +13,7 @@ pub mod image;
 pub mod images;
 pub mod kill;
 pub mod load;
+pub mod lock;
 pub mod login;
 pub mod logout;
 pub mod logs;

@@ -30,6 +30,9 @@ pub struct Args {
     /// When to pull
     #[arg(long, value_enum, value_name = "WHEN")]
     policy: Option<Policy>,
+    /// Refuse images that compose.lock does not have, and entries of it that nothing uses
+    #[arg(long)]
+    locked: bool,
     /// Services; all without any
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
@@ -42,7 +45,8 @@ enum Policy {
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
-    let loaded = cx.load(&args.services, Purpose::Look)?;
+    let mut loaded = cx.load(&args.services, Purpose::Look)?;
+    cx.follow_lock(&mut loaded, args.locked)?;
     let wanted = wanted(&args, &loaded.project);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
     let parallel = cx.parallel(&loaded.environment)?;
@@ -79,7 +83,7 @@ fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
             continue;
         }
         let policy = if args.policy == Some(Policy::Missing) { PullPolicy::Missing } else { PullPolicy::Always };
-        images.insert(service.image.clone(), policy);
+        images.insert(service.reference().to_owned(), policy);
     }
     images.into_iter().map(|(name, policy)| Wanted { name, policy }).collect()
 }

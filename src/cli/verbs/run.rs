@@ -102,6 +102,9 @@ pub struct Args {
     /// Pull without printing progress information
     #[arg(long)]
     quiet_pull: bool,
+    /// Refuse images that compose.lock does not have, and entries of it that nothing uses
+    #[arg(long)]
+    locked: bool,
     /// Print nothing but what the container writes
     #[arg(short, long)]
     quiet: bool,
@@ -115,6 +118,7 @@ pub struct Args {
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let overlay = overlay(&args, cx)?;
     let mut loaded = cx.load_with(std::slice::from_ref(&args.service), Purpose::Run, Some(overlay))?;
+    cx.follow_lock(&mut loaded, args.locked)?;
     let wish = wish(&args);
     adjust(&args, &mut loaded, wish);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };

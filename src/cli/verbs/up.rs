@@ -6,6 +6,7 @@ use crate::{
     cli::{
         apply::{self, Order},
         attached::{self, Abort, Attached, Watching},
+        bundling,
         context::{Context, check_services},
         exit::{Error, Outcome},
         logs::printer::Style,
@@ -62,7 +63,18 @@ pub struct Args {
     pub watch: bool,
 }
 
-pub fn run(args: Args, cx: &mut Context) -> Outcome {
+impl Args {
+    /// What stands behind the flags.
+    pub fn words(&self) -> &[String] {
+        &self.flags.creation.services
+    }
+}
+
+pub fn run(mut args: Args, cx: &mut Context) -> Outcome {
+    if let Some(bundle) = bundling::word(cx, args.words())? {
+        bundling::arrive(cx, &bundle)?;
+        args.flags.creation.services.remove(0);
+    }
     let loaded = args.flags.creation.load(cx)?;
     let mode = cx.progress_mode(&loaded.environment);
     let project = loaded.project.clone();

@@ -28,7 +28,7 @@ impl Decoder<'_> {
 }
 
 /// The grammar of image references: `[domain/]path[:tag][@digest]`, or the id of an image.
-fn check(text: &str) -> Result<(), &'static str> {
+pub fn check(text: &str) -> Result<(), &'static str> {
     if is_hex(text) && text.len() == 64 {
         return Ok(());
     }

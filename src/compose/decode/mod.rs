@@ -25,6 +25,7 @@ mod shape;
 mod value;
 
 pub use files::FileDraft;
+pub use image::check as check_image;
 pub use root::{Draft, decode};
 use service::Deploy;
 use shape::{At, Field};

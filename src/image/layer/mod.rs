@@ -20,7 +20,8 @@ pub(crate) use compression::decompress;
 pub(super) use intake::{Expected, Intaken, intake};
 pub use tar::TarError;
 pub(crate) use tar::{Kind, Member, TarReader};
-pub(super) use unpack::{Limits, Unpacked, adopt_directories};
+pub(crate) use unpack::{Limits, unpack_plain};
+pub(super) use unpack::{Unpacked, adopt_directories};
 
 use super::digest::Digest;
 use std::io;

@@ -51,9 +51,19 @@ impl Limits {
 
 /// Unpacks the archive into `dir`, which is empty and nobody else's. Leaves what follows the archive's end unread.
 pub fn unpack(archive: impl Read, dir: &Path, limits: Limits) -> Result<Unpacked, LayerError> {
+    unpack_as(archive, dir, limits, true)
+}
+
+/// The same for files that are no layer: a name that begins with `.wh.` is a name like any other.
+pub fn unpack_plain(archive: impl Read, dir: &Path, limits: Limits) -> Result<Unpacked, LayerError> {
+    unpack_as(archive, dir, limits, false)
+}
+
+fn unpack_as(archive: impl Read, dir: &Path, limits: Limits, whiteouts: bool) -> Result<Unpacked, LayerError> {
     let tree = Tree::open(dir).map_err(|source| entry_error("open", dir, source))?;
     let mut unpacker = Unpacker {
         tree,
+        whiteouts,
         bytes: limits.bytes,
         files: limits.files,
         limits,
@@ -81,6 +91,8 @@ pub struct Unpacked {
 
 struct Unpacker {
     tree: Tree,
+    /// Names speak of the layers below.
+    whiteouts: bool,
     limits: Limits,
     /// Left of the limits.
     bytes: u64,
@@ -109,11 +121,11 @@ impl Unpacker {
         let parent_path = path.parent().unwrap_or(Path::new("")).to_owned();
         let parent =
             self.open_parent(&parent_path).map_err(|source| entry_error("make the directory of", &path, source))?;
-        let made = if name.as_bytes() == OPAQUE {
+        let made = if self.whiteouts && name.as_bytes() == OPAQUE {
             mark_opaque(parent.as_fd(), OsStr::new("."))
-        } else if name.as_bytes().starts_with(AUFS) {
+        } else if self.whiteouts && name.as_bytes().starts_with(AUFS) {
             Ok(())
-        } else if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT) {
+        } else if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT).filter(|_| self.whiteouts) {
             if hidden.is_empty() || hidden == b"." || hidden == b".." {
                 return Err(LayerError::Malformed { name: show(&path), reason: "it hides no file" });
             }

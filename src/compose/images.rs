@@ -1,0 +1,39 @@
+//! Every image that the services of a project name, whether they are on or not: their own, those of their hooks and those
+//! whose files they mount. What is built is named by its Dockerfile, not here.
+
+use super::tree::Node;
+
+/// An image that a Compose file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUse {
+    pub service: String,
+    /// As it is written, with variables resolved.
+    pub image: String,
+    /// What it is for, in words: `service web`, `pre_start of web`.
+    pub role: String,
+}
+
+/// In the order of the file.
+pub fn named(root: &Node) -> Vec<ImageUse> {
+    let mut found = Vec::new();
+    for (service, entry) in root.get("services").and_then(|entry| entry.value.entries()).into_iter().flatten() {
+        let mut push = |image: Option<&str>, role: String| {
+            if let Some(image) = image.filter(|image| !image.is_empty()) {
+                found.push(ImageUse { service: service.clone(), image: image.to_owned(), role });
+            }
+        };
+        let value = &entry.value;
+        if value.get("build").is_none_or(|build| build.value.is_null()) {
+            push(value.text_at(&["image"]), format!("service {service}"));
+        }
+        for hook in value.get("pre_start").map(|entry| entry.value.items()).unwrap_or_default() {
+            push(hook.text_at(&["image"]), format!("pre_start of {service}"));
+        }
+        for volume in value.get("volumes").map(|entry| entry.value.items()).unwrap_or_default() {
+            if volume.text_at(&["type"]) == Some("image") {
+                push(volume.text_at(&["source"]), format!("volume of {service}"));
+            }
+        }
+    }
+    found
+}
