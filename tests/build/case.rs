@@ -23,10 +23,11 @@ pub struct Section {
 }
 
 /// Every kind, so that a misspelt one is no section that nobody looks at.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "Dockerfile",
     "options",
     "file",
+    "dir",
     "link",
     "image",
     "error",

@@ -12,7 +12,6 @@ mod case;
 #[path = "../build/frontend.rs"]
 mod frontend;
 #[path = "../image_support/mod.rs"]
-#[allow(dead_code)]
 mod image_support;
 mod tree;
 
@@ -43,8 +42,9 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|arg| arg == "__build-step") {
         return engine::step_main();
     }
+    let mut out = std::io::stdout();
     if args.iter().any(|arg| arg == "--list") || !rustix::process::geteuid().is_root() {
-        writeln!(std::io::stdout(), "the_cases_are_built: test").unwrap();
+        writeln!(out, "the_cases_are_built: test").unwrap();
         return ExitCode::SUCCESS;
     }
     let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
@@ -65,12 +65,12 @@ fn main() -> ExitCode {
             if let Err(fault) = fault {
                 failed += 1;
                 let file = file.file_name().unwrap().display();
-                writeln!(std::io::stdout(), "{file}: {}\n{fault}\n", case.name).unwrap();
+                writeln!(out, "{file}: {}\n{fault}\n", case.name).unwrap();
             }
         }
     }
     let _ = fs::remove_dir_all(&root);
-    writeln!(std::io::stdout(), "{built} cases built, {failed} failed").unwrap();
+    writeln!(out, "{built} cases built, {failed} failed").unwrap();
     ExitCode::from(u8::from(failed > 0))
 }
 
@@ -167,6 +167,11 @@ fn contexts(case: &Case, dir: &Path) -> Inputs {
                 fs::write(&path, &section.text).unwrap();
                 let mode = mode.first().map_or(0o644, |mode| u32::from_str_radix(mode, 8).unwrap());
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            ("dir", [path, mode @ ..]) => {
+                fs::create_dir_all(place(path)).unwrap();
+                let mode = mode.first().map_or(0o755, |mode| u32::from_str_radix(mode, 8).unwrap());
+                fs::set_permissions(place(path), fs::Permissions::from_mode(mode)).unwrap();
             }
             ("link", [path, target]) => {
                 let path = place(path);
