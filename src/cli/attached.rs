@@ -97,6 +97,9 @@ enum Phase {
     Stopping(Lines<api::Progress>, Why),
 }
 
+/// What follows files meanwhile, where it is asked for.
+type Watched = Option<Pin<Box<dyn Future<Output = Result<(), Error>>>>>;
+
 struct Up<'a> {
     cx: &'a mut Context,
     door: Door,
@@ -110,7 +113,7 @@ struct Up<'a> {
     started: Vec<String>,
     /// Containers that the plan stops, to start them again perhaps: their end is no news while it goes on.
     stopped: BTreeSet<ContainerId>,
-    watching: Option<Pin<Box<dyn Future<Output = Result<(), Error>>>>>,
+    watching: Watched,
     news: Option<UnboundedReceiver<News>>,
     /// The watch restarts or replaces containers: their ends are its own.
     refreshing: bool,
@@ -416,7 +419,7 @@ async fn next(phase: &mut Phase) -> Result<Option<api::Progress>, ClientError> {
     }
 }
 
-async fn watch_ended(watching: &mut Option<Pin<Box<dyn Future<Output = Result<(), Error>>>>>) -> Result<(), Error> {
+async fn watch_ended(watching: &mut Watched) -> Result<(), Error> {
     match watching {
         Some(watching) => watching.await,
         None => std::future::pending().await,
