@@ -3,6 +3,7 @@
 use super::{
     ground::Ground,
     proc::eventually,
+    registry::Registry,
     stack::{Ran, Stack},
 };
 use std::{sync::Arc, time::Duration};
@@ -224,4 +225,34 @@ fn what_cannot_be_built_is_refused_by_name() {
         let refused = super::stack::run(&mut command);
         assert!(refused.code != 0 && refused.stderr.contains(word), "{build}: {refused:#?}");
     }
+}
+
+#[test]
+fn what_is_built_is_pushed_under_all_its_names_and_runs_elsewhere() {
+    let Some(registry) = Registry::start() else { return };
+    let host = format!("127.0.0.1:{}", registry.port);
+    let yaml = format!(
+        "
+services:
+  web:
+    image: {host}/team/web:2
+    build:
+      context: src
+      additional_contexts: {{root: '%ROOT%'}}
+      tags: [{host}/team/web:latest]
+    command: [cat, /made]
+  pulled: {{image: {host}/others/thing:1}}
+  nameless: {{build: {{context: src, dockerfile_inline: FROM scratch}}}}
+"
+    );
+    let stack = stack("pushed", &yaml);
+    dockerfile(&stack, "RUN echo here > /made\n");
+    stack.ok(&["build"]);
+    stack.ok(&["push"]);
+    let elsewhere = Stack::on(Arc::new(Ground::alone()), "elsewhere", "services: {}");
+    for tag in ["2", "latest"] {
+        elsewhere.compose(&format!("services: {{web: {{image: '{host}/team/web:{tag}', command: [cat, /made]}}}}"));
+        assert_eq!(elsewhere.ok(&["run", "--rm", "-T", "web"]), "here\n");
+    }
+    elsewhere.ok(&["down", "-t", "0"]);
 }

@@ -7,8 +7,7 @@ use crate::{
         fetch,
         output::progress::Mode,
     },
-    compose::Purpose,
-    image::Reference,
+    compose::{Purpose, built_image},
     model::Project,
 };
 use indexmap::IndexSet;
@@ -42,8 +41,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     }
 }
 
-/// Each image once. What is no name of a registry (`rootfs:`, `oci:`) has nowhere to go, and is left out unless its
-/// service was named.
+/// Each name of each image that is built here, once, as docker compose has it: what is only pulled is somebody else's,
+/// and a name that was made up belongs to no registry.
 fn images(args: &Args, project: &Project) -> Vec<String> {
     let mut open: Vec<&str> = match args.services.is_empty() {
         true => project.services.keys().map(String::as_str).collect(),
@@ -57,9 +56,9 @@ fn images(args: &Args, project: &Project) -> Vec<String> {
         if args.include_deps {
             open.extend(service.depends_on.keys().map(String::as_str));
         }
-        let has_registry = matches!(Reference::parse(&service.image), Ok(Reference::Registry(_)));
-        if has_registry || args.services.iter().any(|asked| asked == name) {
+        if let Some(build) = service.build.as_ref().filter(|_| service.image != built_image(&project.name, name)) {
             images.insert(service.image.clone());
+            images.extend(build.tags.iter().cloned());
         }
     }
     images.into_iter().collect()
