@@ -158,6 +158,7 @@ fn help_names_every_verb() {
       load     Load images from an archive
       images   List images used by the created containers
       rmi      Remove images from this host
+      watch    Watch build context for service and rebuild/refresh containers when files are updated
       version  Show the version information
       help     Print this message or the help of the given subcommand(s)
 

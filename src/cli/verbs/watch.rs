@@ -40,7 +40,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     // What is wrong with the rules is told before anything begins.
     let (watch, news) = Watch::new(cx, &project, options)?;
     if !args.no_up {
-        watch::build_first(cx, &project, &args.services)?;
+        watch::build_first(cx, &project, &args.services, args.quiet)?;
         let intent = Intent::Up(Up { services: args.services, ..Up::default() });
         let apply = converge::request(cx, loaded, intent, None)?;
         let order = Order { project: project.name, apply, mode, quiet_pull: args.quiet };
