@@ -3,7 +3,7 @@
 //! Between fork and execve only async-signal-safe calls are made (signal-safety(7)), so a threaded caller is no danger,
 //! though only the single-threaded shim has a use for it.
 
-use super::{Errno, Error, Result, error::Named};
+use super::{Errno, Error, Result, error::Named, signal};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::{
     ffi::CStr,
@@ -76,11 +76,10 @@ impl Plan {
                 }
             }
             libc::close_range(N as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
-            // Handlers go with execve; what is ignored (Rust ignores SIGPIPE) or blocked would stay.
-            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-            let mut none: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut none);
-            libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+            // What is ignored would stay: SIGPIPE (Rust), SIGHUP (nohup), SIGINT and SIGQUIT (a shell's `&`).
+            if signal::reset_all().is_err() {
+                self.fail(report);
+            }
             libc::umask(0o022);
             libc::chdir(c"/".as_ptr());
             libc::execve(self.program, self.argv, environ);
