@@ -1,5 +1,5 @@
-//! One binary, three roles: the command line, a project's supervisor, a container's shim. The role is chosen before
-//! anything else happens, for a shim must stay small and have one thread.
+//! One binary, four roles: the command line, a project's supervisor, a container's shim, a step of a build. The role is
+//! chosen before anything else happens, for a shim and a step must stay small and have one thread.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let rest = args.by_ref().skip(1).collect::<Vec<OsString>>();
     match rest.first().and_then(|role| role.to_str()) {
         Some("__shim") => muster::shim::main(rest.into_iter().skip(1)),
+        Some("__build-step") => muster::build::engine::step_main(),
         Some("__supervisor") => muster::supervisor::main(&rest[1..]),
         _ => muster::cli::main(),
     }

@@ -68,7 +68,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "build",
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
-        crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "tokio", "tracing"],
+        crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
     // How to work inside one hostile tree is `image`'s, what a container's files are and who its user is the runtime's.
     Layer {
@@ -179,7 +179,8 @@ const REEXPORTS: &[(&str, &str)] = &[
 ];
 
 /// Pure layers touch no kernel, clock or environment: these paths of std stand in none of them.
-const PURE: &[&str] = &["model", "compose", "graph", "plan", "lifecycle", "api", "specgen"];
+const PURE: &[&str] =
+    &["model", "compose", "graph", "plan", "lifecycle", "api", "specgen", "build/dockerfile", "build/frontend"];
 const EFFECTS: &[&str] = &[
     "std::env",
     "std::net::TcpStream",

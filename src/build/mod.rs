@@ -8,4 +8,6 @@
 //! ```
 
 pub mod dockerfile;
+pub mod engine;
+pub mod frontend;
 pub mod op;

@@ -88,6 +88,15 @@ pub fn exec(container: BorrowedFd<'_>, spec: &Spec, exec: &ExecSpec, io: Stdio) 
     join::exec(container, spec, exec, io)
 }
 
+/// Gives the caller a mount namespace of its own, which nothing of the host's shows in from now on, and mounts stacks of
+/// layers there, each over its own upper directory: what a container is to have bound.
+pub fn mount_apart(stacks: &[spec::Root]) -> Result<(), StartError> {
+    use failure::During;
+    sys::namespace::new_mount_namespace().during("mount namespace")?;
+    root::cut_propagation()?;
+    stacks.iter().try_for_each(|stack| root::mount(stack).map(drop))
+}
+
 /// Reaps a child; waits for its end.
 pub fn wait(pidfd: BorrowedFd<'_>) -> sys::Result<Ended> {
     Ok(match sys::process::wait(pidfd)? {

@@ -39,6 +39,13 @@ fn by_context(root: &Root) -> sys::Result<OwnedFd> {
     mount::fsconfig_string(context.as_fd(), "workdir", &root.work)?;
     // With an index the same upper directory cannot be mounted again while the last mount is being torn down.
     mount::fsconfig_string(context.as_fd(), "index", Path::new("off"))?;
+    // Notes instead of content, which some kernels write by default: an upper directory has to mean the same without
+    // the layers below.
+    mount::fsconfig_string(context.as_fd(), "redirect_dir", Path::new("off"))?;
+    mount::fsconfig_string(context.as_fd(), "metacopy", Path::new("off"))?;
+    if root.volatile {
+        mount::fsconfig_flag(context.as_fd(), "volatile")?;
+    }
     mount::fsconfig_create(context.as_fd(), format_args!("overlay on {}", root.upper.display()))?;
     let overlay = mount::fsmount(context.as_fd(), Attributes::empty(), "overlay")?;
     let target = sys::file::open_path(&root.upper)?;
@@ -53,7 +60,13 @@ fn by_options(root: &Root) -> sys::Result<OwnedFd> {
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let lower: Vec<String> = lower.iter().map(name).collect();
     // The vector above keeps them open until the call is done.
-    let options = format!("lowerdir={},upperdir={},workdir={},index=off", lower.join(":"), name(&upper), name(&work));
+    let volatile = if root.volatile { ",volatile" } else { "" };
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},index=off,redirect_dir=off,metacopy=off{volatile}",
+        lower.join(":"),
+        name(&upper),
+        name(&work)
+    );
     let options = CString::new(options).map_err(|_| sys::Error::new("mount", "overlay", Errno::INVAL))?;
     mount::mount_by_options("overlay", &root.upper, &options)?;
     sys::file::open_path(&root.upper)

@@ -38,6 +38,10 @@ pub struct Root {
     pub upper: PathBuf,
     pub work: PathBuf,
     pub read_only: bool,
+    /// Nothing that is written waits for the disk, also where the program asks for it (fsync): whoever keeps the upper
+    /// directory syncs it. overlayfs does not take such an upper directory twice.
+    #[serde(default)]
+    pub volatile: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -51,6 +51,7 @@ pub fn shim_spec(service: &Service, facts: Facts<'_>) -> Result<ShimSpec, Proces
             upper: facts.layout.container_upper(id),
             work: facts.layout.container_work(id),
             read_only: service.read_only,
+            volatile: false,
         },
         mounts,
         process: process::main(service, &facts.image.config)?,

@@ -2,10 +2,15 @@
 //!
 //! ```text
 //! <data>/images/                    the image store, an OCI image layout (see `image`)
+//! <data>/build/records/<key>.json   what a step of a build gave
+//! <data>/build/layers/<name>/       its files
+//! <data>/build/mounts/<name>/       what `RUN --mount=type=cache` keeps
+//! <data>/build/contexts/<name>      digests of a context's files, by their inodes
 //! <data>/volumes/<name>/            volume.json, data/
 //! <data>/networks/<name>.json       one record a network: subnet, gateway
 //! <data>/projects/<project>/        applied.json, events.jsonl, supervisor.log
 //! <data>/containers/<id>/           record.json, spec.json, exit.json, log/, upper/, work/, hosts, hostname, resolv.conf
+//! <run>/builds/<session>/           secrets and sockets of a build at work
 //! <run>/projects/<project>/         supervisor.sock, supervisor.lock
 //! <run>/containers/<short id>.sock  the shim's socket
 //! <run>/networks/<name>.json        the leases of a network
@@ -39,6 +44,36 @@ impl Layout {
 
     pub fn images(&self) -> PathBuf {
         self.data.join("images")
+    }
+
+    pub fn build(&self) -> PathBuf {
+        self.data.join("build")
+    }
+    pub fn build_records(&self) -> PathBuf {
+        self.build().join("records")
+    }
+    /// What a step of a build gave, by what the step is.
+    pub fn build_record(&self, key: &str) -> PathBuf {
+        self.build_records().join(format!("{key}.json"))
+    }
+    pub fn build_layers(&self) -> PathBuf {
+        self.build().join("layers")
+    }
+    pub fn build_layer(&self, name: &str) -> PathBuf {
+        self.build_layers().join(name)
+    }
+    pub fn build_mounts(&self) -> PathBuf {
+        self.build().join("mounts")
+    }
+    pub fn build_mount(&self, name: &str) -> PathBuf {
+        self.build_mounts().join(name)
+    }
+    pub fn build_contexts(&self) -> PathBuf {
+        self.build().join("contexts")
+    }
+    /// What is remembered about the files of one context.
+    pub fn build_context(&self, name: &str) -> PathBuf {
+        self.build_contexts().join(name)
     }
 
     pub fn volumes(&self) -> PathBuf {
@@ -117,6 +152,10 @@ impl Layout {
         self.container(id).join(name)
     }
 
+    /// What builds that are at work keep off the disk, by their session.
+    pub fn run_builds(&self) -> PathBuf {
+        self.run.join("builds")
+    }
     pub fn run_project(&self, project: &str) -> PathBuf {
         self.run.join("projects").join(project)
     }

@@ -1,5 +1,18 @@
-//! The loader without the engine, and what must hold whatever comes in.
+//! The loader and the language of Dockerfiles without the engine, and what must hold whatever comes in.
 
+#[path = "../../src/build"]
+pub mod build {
+    pub mod dockerfile;
+    pub mod frontend;
+    pub mod op;
+}
+#[path = "../../src/image"]
+pub mod image {
+    pub mod digest;
+    pub mod reference;
+    pub use digest::Digest;
+    pub use reference::Reference;
+}
 #[path = "../../src/compose/mod.rs"]
 pub mod compose;
 #[path = "../../src/model/mod.rs"]

@@ -61,6 +61,7 @@ impl Bench {
                 upper: layout.container_upper(&id),
                 work: layout.container_work(&id),
                 read_only: false,
+                volatile: false,
             },
             mounts: Vec::new(),
             process: process(&["sh", "-c", script]),

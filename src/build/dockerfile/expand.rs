@@ -25,12 +25,12 @@ pub enum ExpandError {
     Pattern { pattern: String },
     #[error("{text:?} has too many \"${{\" inside one another")]
     TooDeep { text: String },
-    #[error("{text:?} grows beyond {} KiB", MAX_SIZE >> 10)]
+    #[error("{text:?} grows by more than {} KiB", MAX_GROWTH >> 10)]
     TooLarge { text: String },
 }
 
 /// Variables that name variables can double a text line by line.
-const MAX_SIZE: usize = 1 << 20;
+const MAX_GROWTH: usize = 1 << 20;
 const MAX_DEPTH: usize = 50;
 
 /// How a text is taken. All flags off is how words of instructions are.
@@ -53,6 +53,7 @@ pub struct Expanded {
     /// Split at spaces that stood outside of quotes, those from values included.
     pub words: Vec<String>,
     pub matched: BTreeSet<String>,
+    /// Variables that are not set although nothing says what then: `${x:-d}` is none of them.
     pub unmatched: BTreeSet<String>,
 }
 
@@ -131,6 +132,10 @@ impl Run<'_> {
         c
     }
 
+    fn limit(&self) -> usize {
+        self.source.len() + MAX_GROWTH
+    }
+
     fn text(&self) -> String {
         self.source.chars().take(200).collect()
     }
@@ -140,7 +145,7 @@ impl Run<'_> {
         let mut text = String::new();
         let mut words = Words::default();
         loop {
-            if text.len() > MAX_SIZE {
+            if text.len() > self.limit() {
                 return Err(ExpandError::TooLarge { text: self.text() });
             }
             let Some(c) = self.peek() else { break };
@@ -187,11 +192,14 @@ impl Run<'_> {
         }
     }
 
-    /// `<<` with the spaces behind, which may stand before the name of a heredoc.
+    /// `<<` or `<<-` with the spaces behind, which may stand before the name of a heredoc.
     fn angle(&mut self) -> String {
         let mut text: String = self.next().into_iter().collect();
         if self.peek() == Some('<') {
             text.extend(self.next());
+            if self.peek() == Some('-') {
+                text.extend(self.next());
+            }
             while self.peek().is_some_and(|c| c == ' ' || c == '\t') {
                 text.extend(self.next());
             }
@@ -227,7 +235,7 @@ impl Run<'_> {
             text.push('"');
         }
         loop {
-            if text.len() > MAX_SIZE {
+            if text.len() > self.limit() {
                 return Err(ExpandError::TooLarge { text: self.text() });
             }
             match self.peek() {
@@ -317,7 +325,7 @@ impl Run<'_> {
         }
         let trims = kind == '#' || kind == '%';
         let word = self.with_raw_escapes(trims, |run| run.until(Some('}')))?.0;
-        let value = self.value(name);
+        let value = if trims { self.value(name) } else { (self.env)(name) };
         if value.is_none() && self.lexer.skip_unset {
             return Ok(format!("${{{name}{modifier}{word}}}"));
         }
@@ -369,7 +377,7 @@ impl Run<'_> {
             });
         };
         let value = self.pattern(&pattern)?.replaced(&value, &replacement, all);
-        if value.len() > MAX_SIZE {
+        if value.len() > self.limit() {
             return Err(ExpandError::TooLarge { text: self.text() });
         }
         Ok(value)

@@ -17,6 +17,11 @@ pub struct Heredoc {
 }
 
 impl Heredoc {
+    /// The heredoc that `text` opens, where that is all of it.
+    pub fn opened_by(text: &str) -> Result<Option<Self>, ExpandError> {
+        parse(text)
+    }
+
     pub fn ends_at(&self, line: &str) -> bool {
         let line = if self.chomp { line.trim_start_matches('\t') } else { line };
         line == self.name

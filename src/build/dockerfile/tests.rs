@@ -222,6 +222,9 @@ fn heredocs_stand_below_their_instruction() {
         ("RUN cat <<E > /x\na\nE", "2:1-4 RUN \"cat <<E > /x\" <<E=\"a\\n\""),
         ("RUN 3<<E cat\na\nE", "2:1-4 RUN \"3<<E cat\" <<E=\"a\\n\""),
         ("RUN cat << E\na\nE", "2:1-4 RUN \"cat << E\" <<E=\"a\\n\""),
+        ("RUN cat <<- E\n\ta\n\tE", "2:1-4 RUN \"cat <<- E\" <<-E=\"a\\n\""),
+        ("RUN <<e'o'f\n$a\neof", "2:1-4 RUN \"<<e'o'f\" <<'eof=\"$a\\n\""),
+        ("RUN <<$E\n$E", "2:1-3 RUN \"<<$E\" <<$E=\"\""),
         (
             "RUN <<A cat - <<'B c'\n1\nA\n# 2 \\\nB c",
             "2:1-6 RUN \"<<A cat - <<'B c'\" <<A=\"1\\n\" <<'B c=\"# 2 \\\\\\n\"",

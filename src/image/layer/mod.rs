@@ -16,10 +16,10 @@ mod unpack;
 #[cfg(test)]
 mod unpack_tests;
 
-pub(super) use compression::decompress;
+pub(crate) use compression::decompress;
 pub(super) use intake::{Expected, Intaken, intake};
 pub use tar::TarError;
-pub(super) use tar::{Kind, Member, TarReader};
+pub(crate) use tar::{Kind, Member, TarReader};
 pub(super) use unpack::{Limits, Unpacked, adopt_directories};
 
 use super::digest::Digest;

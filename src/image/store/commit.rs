@@ -123,7 +123,9 @@ impl Store {
 }
 
 fn is_taken(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+    // What a builder made is a link to a directory.
+    let taken = [io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory];
+    taken.contains(&error.kind())
 }
 
 fn sync_file_system(path: &Path) -> io::Result<()> {

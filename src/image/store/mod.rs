@@ -14,8 +14,10 @@ mod commit;
 mod index;
 mod remove;
 mod session;
+mod workshop;
 
 pub use remove::{Removed, Swept};
+pub use workshop::{BuiltImage, BuiltLayer, ImageLayer, Workshop};
 
 pub(super) use commit::{NewBlob, NewImage, NewLayer};
 pub(super) use session::Session;

@@ -68,6 +68,18 @@ impl Cgroup {
         Ok(Self { host: Host::detect()?, path: path.to_owned() })
     }
 
+    /// Names of the cgroups right below `muster/<project>`.
+    pub fn names_below(project: &Path) -> Vec<std::ffi::OsString> {
+        let Ok(host) = Host::detect() else { return Vec::new() };
+        let trees = host.v2.iter().chain(host.v1.iter().map(|tree| &tree.at));
+        let entries = trees.filter_map(|tree| std::fs::read_dir(tree.join(project)).ok()).flatten().flatten();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut names: Vec<_> = directories.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn make(&self, limits: &Limits) -> Result<()> {
         let settings = limits::settings(limits);
         for tree in self.trees() {

@@ -1,0 +1,223 @@
+//! `COPY` and `ADD`: files of contexts, stages, heredocs and URLs become a layer.
+//!
+//! ```text
+//! find      which files a source names: globs, ignore files, --exclude, --parents
+//! content   the digest of what is read, which is the step's name; seen: what need not be read again
+//! write     where they go; owner: --chown, --chmod; unpack: archives of ADD
+//! fetch     downloads of ADD
+//! ```
+
+mod compression;
+pub mod content;
+pub mod fetch;
+pub mod find;
+pub mod owner;
+mod pattern;
+pub mod seen;
+pub mod unpack;
+pub mod write;
+
+use super::{
+    error::{Result, StepError},
+    key::Key,
+    step::{Engine, Snapshot},
+    upper::Upper,
+    view::View,
+};
+use crate::{
+    build::{
+        dockerfile::Patterns,
+        op::{Chmod, Copy, CopySource, Source, StepId, Unpack},
+    },
+    image::Digest,
+};
+use fetch::Download;
+use find::{Found, Origin};
+use std::{collections::HashMap, ffi::OsStr, fs::File, path::Path, sync::Arc};
+
+type Steps = HashMap<StepId, Arc<Snapshot>>;
+
+/// The key by what the step is and the steps it reads; `None` where it reads what is no step, whose content has to be
+/// looked at.
+pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
+    let all_steps = copy.sources.iter().all(|source| match source {
+        CopySource::Path { from, .. } => matches!(from, Source::Step(_) | Source::Scratch),
+        CopySource::Inline(_) => true,
+        CopySource::Url { .. } => false,
+    });
+    if !all_steps {
+        return Ok(None);
+    }
+    let mut key = settings(engine, copy, steps, "copy by steps")?;
+    for source in &copy.sources {
+        key = match source {
+            CopySource::Path { from: Source::Step(id), path } => {
+                let snapshot = steps.get(id).ok_or_else(missing)?;
+                key.text("step").bytes(snapshot.id.as_bytes()).text(path)
+            }
+            CopySource::Path { path, .. } => key.text("scratch").text(path),
+            CopySource::Inline(file) => key.text("inline").text(&file.name).bytes(&file.content).number(file.mode),
+            CopySource::Url { url, .. } => key.text("url").text(url),
+        };
+    }
+    Ok(Some(key.finish()))
+}
+
+/// Everything of the step but what it reads.
+fn settings(engine: &Engine, copy: &Copy, steps: &Steps, kind: &str) -> Result<Key> {
+    let root = match copy.root {
+        Some(id) if !copy.link => Some(steps.get(&id).ok_or_else(missing)?.id),
+        _ => None,
+    };
+    Ok(Key::new(kind)
+        .option(root, |key, id| key.bytes(id.as_bytes()))
+        .text(&copy.destination)
+        .option(copy.chown.as_deref(), Key::text)
+        .option(copy.chmod.as_ref(), |key, chmod| match chmod {
+            Chmod::Octal(mode) => key.number(*mode),
+            Chmod::Symbolic(text) => key.text(text),
+        })
+        .flag(copy.parents)
+        .list(&copy.exclude, |key, pattern| key.text(pattern))
+        .number(match copy.unpack {
+            Unpack::Never => 0u8,
+            Unpack::Local => 1,
+            Unpack::All => 2,
+        })
+        .option(engine.options.epoch, Key::number))
+}
+
+fn missing() -> StepError {
+    StepError::Abandoned("a step that it needs is missing".into())
+}
+
+/// What a step reads, as it is now.
+pub struct Gathered {
+    pieces: Vec<Piece>,
+    pub key: Digest,
+}
+
+enum Piece {
+    Files { origin: Arc<Origin>, found: Vec<Found> },
+    Inline(crate::build::op::InlineFile),
+    Url { url: String, checksum: Option<String>, download: Download },
+}
+
+/// Looks at everything that the step reads; copies nothing.
+pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Download>) -> Result<Gathered> {
+    let exclude =
+        Patterns::new(copy.exclude.iter().map(String::as_str)).map_err(|bad| StepError::Refused(bad.to_string()))?;
+    let mut downloads = downloads.into_iter();
+    let mut pieces = Vec::with_capacity(copy.sources.len());
+    let mut key = settings(engine, copy, steps, "copy")?;
+    for source in &copy.sources {
+        pieces.push(match source {
+            CopySource::Path { from, path } => {
+                let origin = Arc::new(engine.origin(from, steps)?);
+                let found = find::find(&origin, path, copy.parents, &exclude)?;
+                let seen = engine.seen(from);
+                key = key.bytes(content::digest(&origin, &found, seen.as_deref(), &engine.cancelled)?.as_bytes());
+                Piece::Files { origin, found }
+            }
+            CopySource::Inline(file) => {
+                key = key.text(&file.name).bytes(&file.content).number(file.mode);
+                Piece::Inline(file.clone())
+            }
+            CopySource::Url { url, checksum } => {
+                let download = downloads.next().ok_or_else(missing)?;
+                key = key.text(url).bytes(download.digest.as_bytes()).option(download.modified, Key::number);
+                Piece::Url { url: url.clone(), checksum: checksum.clone(), download }
+            }
+        });
+    }
+    Ok(Gathered { pieces, key: key.finish() })
+}
+
+impl Gathered {
+    /// URLs whose bytes are not here yet, with their place among the downloads.
+    pub fn absent(&self) -> Vec<(usize, String, Option<String>)> {
+        let urls = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Url { url, checksum, download } => Some((url, checksum, download)),
+            _ => None,
+        });
+        let absent = urls.enumerate().filter(|(_, (_, _, download))| download.file.is_none());
+        absent.map(|(number, (url, checksum, _))| (number, url.clone(), checksum.clone())).collect()
+    }
+
+    pub fn arrived(&mut self, number: usize, arrived: Download) {
+        let mut urls = self.pieces.iter_mut().filter_map(|piece| match piece {
+            Piece::Url { download, .. } => Some(download),
+            _ => None,
+        });
+        if let Some(download) = urls.nth(number) {
+            *download = arrived;
+        }
+    }
+
+    /// Writes the layer into `dir`, which does not exist.
+    pub fn write(&self, engine: &Engine, copy: &Copy, root: Option<&Snapshot>, dir: &Path) -> Result<()> {
+        let lowers = if copy.link { Vec::new() } else { engine.lowers(root) };
+        let owner = match &copy.chown {
+            None => None,
+            Some(chown) => {
+                let view = View::open(&lowers).map_err(StepError::file("read", dir))?;
+                Some(owner::look_up(&view, chown)?)
+            }
+        };
+        let upper = Upper::create(dir, &lowers).map_err(StepError::file("make", dir))?;
+        let chmod = copy.chmod.as_ref();
+        let mut writer = write::Writer::new(upper, &copy.destination, owner, chmod, engine.now(), &engine.cancelled);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Files { origin, found } => {
+                    for found in found {
+                        if !(copy.unpack != Unpack::Never && unpacked(&mut writer, origin, found)?) {
+                            writer.copy(origin, found, copy.parents)?;
+                        }
+                    }
+                }
+                Piece::Inline(file) => {
+                    let mut content = file.content.as_slice();
+                    let now = engine.now();
+                    writer.file(OsStr::new(&file.name), file.mode, now, &mut content)?;
+                }
+                Piece::Url { url, download, .. } => self.download(engine, copy, &mut writer, url, download)?,
+            }
+        }
+        writer.upper.finish().map_err(StepError::file("write", dir))
+    }
+
+    fn download(
+        &self,
+        engine: &Engine,
+        copy: &Copy,
+        writer: &mut write::Writer<'_>,
+        url: &str,
+        download: &Download,
+    ) -> Result<()> {
+        let path = download.file.as_ref().ok_or_else(missing)?;
+        let mut file = File::open(path).map_err(StepError::file("read", path))?;
+        if copy.unpack == Unpack::All && unpack::is_archive(&mut file) {
+            return unpack::unpack(writer, &mut file, url);
+        }
+        let mtime = download.modified.map_or_else(|| engine.now(), |modified| (modified, 0));
+        // As Docker: nobody but the owner has to do with what came from somewhere.
+        writer.file(&unpack::name_of_url(url), 0o600, mtime, &mut file)
+    }
+}
+
+/// `false` where it is no archive.
+fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found) -> Result<bool> {
+    if found.root.kind() != rustix::fs::FileType::RegularFile {
+        return Ok(false);
+    }
+    let path = &found.root.path;
+    let open = || content::leaf(&origin.view, &found.root)?.open();
+    let mut file = open().map_err(StepError::file("read", path))?;
+    let name = path.to_string_lossy();
+    if !unpack::is_archive(&mut file) {
+        return Ok(false);
+    }
+    unpack::unpack(writer, &mut file, &name)?;
+    Ok(true)
+}

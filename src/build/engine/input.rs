@@ -1,0 +1,67 @@
+//! What a build is given besides its plan.
+
+use super::copy::find::Origin;
+use crate::{
+    build::dockerfile::Patterns,
+    image::{Image, Reference},
+};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// A directory that files are read from.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    pub dir: PathBuf,
+    /// What of it is not there for the build.
+    pub ignore: Patterns,
+}
+
+/// What the steps of a plan name.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// `None` for a Dockerfile that comes alone.
+    pub context: Option<Context>,
+    /// Additional contexts, by name.
+    pub named: BTreeMap<String, Context>,
+    /// Every image of a `Base` step, by `op::Base::image`; all are in the store.
+    pub images: BTreeMap<String, Image>,
+    pub secrets: BTreeMap<String, Secret>,
+    /// Sockets of agents.
+    pub ssh: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Clone)]
+pub enum Secret {
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl std::fmt::Debug for Secret {
+    /// Not its bytes.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Bytes(_) => f.write_str("Bytes(..)"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Names of the image.
+    pub names: Vec<Reference>,
+    /// SOURCE_DATE_EPOCH: no file is younger, and this is when the image was created.
+    pub epoch: Option<i64>,
+    /// Steps at once; `None` is as many as there are processors, four at least.
+    pub parallel: Option<usize>,
+    /// `network.host`
+    pub allow_host_network: bool,
+    /// `security.insecure`
+    pub allow_insecure: bool,
+}
+
+impl Context {
+    pub(super) fn origin(&self) -> std::io::Result<Origin> {
+        let view = super::view::View::open([&self.dir])?;
+        Ok(Origin { view, ignore: self.ignore.clone(), foreign: true })
+    }
+}

@@ -1,0 +1,411 @@
+//! One step: is its result in the cache? Else carry it out and keep it.
+
+use super::{
+    cache::{Cache, Record},
+    copy::{self, find::Origin, seen::Seen},
+    error::{Result, StepError},
+    input::{Inputs, Options},
+    key::Key,
+    pack,
+    report::Report,
+    run,
+    upper::{Making, Upper},
+    view::View,
+};
+use crate::{
+    build::{
+        dockerfile::Patterns,
+        op::{self, Copy, CopySource, Mkdir, Mount, Op, Source, Step, StepId},
+    },
+    image::{
+        Digest, Store,
+        digest::chain_ids,
+        store::{ImageLayer, Workshop},
+    },
+    runtime,
+    state::Layout,
+};
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::Semaphore;
+
+pub type Steps = HashMap<StepId, Arc<Snapshot>>;
+
+/// What one build has at hand.
+pub struct Engine {
+    pub store: Store,
+    pub layout: Layout,
+    pub cache: Cache,
+    pub workshop: Workshop,
+    pub inputs: Inputs,
+    pub options: Options,
+    pub report: Report,
+    pub cancelled: AtomicBool,
+    /// Steps at once.
+    pub permits: Arc<Semaphore>,
+    /// Below it the cgroups of steps.
+    pub cgroups: PathBuf,
+    pub(super) seen: HashMap<String, Arc<Seen>>,
+    pub(super) program: Mutex<Option<Arc<OwnedFd>>>,
+    /// Made when it is needed.
+    pub(super) private: PathBuf,
+}
+
+/// What a step gave: the files of an image.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Steps that read it are keyed by it.
+    pub id: Digest,
+    /// Lowest first.
+    pub layers: Vec<Layer>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Layer {
+    pub dir: PathBuf,
+    pub from: From,
+}
+
+#[derive(Clone, Debug)]
+pub enum From {
+    /// A layer of an image of the store.
+    Image(ImageLayer),
+    Step {
+        /// Under which it is in the cache.
+        keys: Vec<Digest>,
+        record: Record,
+    },
+}
+
+impl Engine {
+    /// Directories for an overlay, uppermost first.
+    pub fn lowers(&self, snapshot: Option<&Snapshot>) -> Vec<PathBuf> {
+        let layers = snapshot.map(|snapshot| snapshot.layers.as_slice()).unwrap_or_default();
+        layers.iter().rev().map(|layer| layer.dir.clone()).collect()
+    }
+
+    /// Where files of a source are read.
+    pub fn origin(&self, from: &Source, steps: &Steps) -> Result<Origin> {
+        let no_context = |what: String| StepError::NotFound { path: what, hint: String::new() };
+        let context = match from {
+            Source::Context => self.inputs.context.as_ref().ok_or_else(|| no_context("build context".into()))?,
+            Source::Named(name) => {
+                self.inputs.named.get(name).ok_or_else(|| no_context(format!("build context {name}")))?
+            }
+            Source::Step(id) => {
+                let snapshot = steps.get(id).ok_or_else(|| StepError::Abandoned("a step is missing".into()))?;
+                let lowers = self.lowers(Some(snapshot));
+                let view = View::open(&lowers).map_err(StepError::file("read", Path::new("the files of a step")))?;
+                return Ok(Origin { view, ignore: Patterns::default(), foreign: false });
+            }
+            Source::Scratch => {
+                let empty = self.workshop.fresh("empty");
+                crate::image::tree::make_top(&empty).map_err(StepError::file("make", &empty))?;
+                let view = View::open([&empty]).map_err(StepError::file("read", &empty))?;
+                return Ok(Origin { view, ignore: Patterns::default(), foreign: false });
+            }
+        };
+        context.origin().map_err(StepError::file("read the build context", &context.dir))
+    }
+
+    pub fn seen(&self, from: &Source) -> Option<Arc<Seen>> {
+        let name = match from {
+            Source::Context => "",
+            Source::Named(name) => name,
+            _ => return None,
+        };
+        self.seen.get(name).cloned()
+    }
+
+    /// The time of what is made: SOURCE_DATE_EPOCH or now.
+    pub fn now(&self) -> (i64, u32) {
+        if let Some(epoch) = self.options.epoch {
+            return (epoch, 0);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (i64::try_from(now.as_secs()).unwrap_or(0), now.subsec_nanos())
+    }
+
+    /// RFC 3339.
+    pub fn created(&self) -> String {
+        match self.options.epoch {
+            Some(epoch) => Timestamp::from_second(epoch).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            None => Timestamp::now().to_string(),
+        }
+    }
+
+    /// This program, for the role that runs steps.
+    pub fn program(&self) -> Result<Arc<OwnedFd>> {
+        let mut program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(program) = &*program {
+            return Ok(program.clone());
+        }
+        let sealed = Arc::new(runtime::sealed_self_exe()?);
+        *program = Some(sealed.clone());
+        Ok(sealed)
+    }
+
+    /// A directory below the run directory, for what shall touch no disk. It goes with the build.
+    pub fn private_dir(&self) -> Result<&Path> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = &self.private;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StepError::file("make", path))?;
+        Ok(path)
+    }
+
+    /// A file with the bytes of a secret, where no disk sees them.
+    pub fn secret_file(&self, bytes: &[u8]) -> Result<PathBuf> {
+        use std::{io::Write, os::unix::fs::OpenOptionsExt};
+        let path = self.private_dir()?.join(format!("secret-{}", super::cache::random()));
+        let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        open.and_then(|mut file| file.write_all(bytes)).map_err(StepError::file("write", &path))?;
+        Ok(path)
+    }
+
+    /// Runs what blocks on a thread of its own.
+    pub async fn blocking<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let result = tokio::task::spawn_blocking(work).await;
+        // Kept until the thread is done: the workshop is its.
+        drop(self);
+        result.map_err(|error| StepError::Abandoned(error.to_string()))?
+    }
+}
+
+impl Drop for Engine {
+    /// What fails here goes with the next boot.
+    fn drop(&mut self) {
+        let _ = crate::image::tree::remove(&self.private);
+    }
+}
+
+/// A step's result, and whether it was there already.
+pub struct Done {
+    pub snapshot: Snapshot,
+    pub cached: bool,
+}
+
+/// `steps` are those before it.
+pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &Steps) -> Result<Done> {
+    let root = step.op.root().map(|root| steps.get(&root).cloned().ok_or_else(missing)).transpose()?;
+    match &step.op {
+        Op::Base(base) => from_image(engine, base),
+        Op::Mkdir(mkdir) => directory(engine, step, mkdir, root).await,
+        Op::Copy(copy) => copy_files(engine, id, step, copy, root, steps).await,
+        Op::Run(op) => {
+            let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
+            let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
+            if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+                return Ok(done);
+            }
+            let dir = run::run(engine, id, op, root.as_deref(), steps).await?;
+            keep(engine, step, vec![key], dir, root).await
+        }
+    }
+}
+
+fn missing() -> StepError {
+    StepError::Abandoned("a step that it needs is missing".into())
+}
+
+impl Engine {
+    pub async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        self.permits.clone().acquire_owned().await.map_err(|error| StepError::Abandoned(error.to_string()))
+    }
+
+    /// The result under one of these keys; the last of them is by content.
+    fn look_up(&self, step: &Step, keys: &[Digest], root: Option<&Snapshot>) -> Option<Done> {
+        if step.no_cache {
+            return None;
+        }
+        let (key, record) = keys.iter().find_map(|key| Some((*key, self.cache.find(key)?)))?;
+        Some(Done { snapshot: self.stacked(root, vec![key], record), cached: true })
+    }
+
+    fn stacked(&self, root: Option<&Snapshot>, keys: Vec<Digest>, record: Record) -> Snapshot {
+        let mut layers = root.map(|root| root.layers.clone()).unwrap_or_default();
+        let id = match root {
+            // The layer of a link does not know what it is stacked on; who reads the stack does.
+            Some(root) => Key::new("stack").bytes(root.id.as_bytes()).bytes(record.id.as_bytes()).finish(),
+            None => record.id,
+        };
+        layers.push(Layer { dir: self.cache.layer(&record), from: From::Step { keys, record } });
+        Snapshot { id, layers }
+    }
+}
+
+/// Makes the layer at `dir` part of the cache, under all keys.
+async fn keep(
+    engine: &Arc<Engine>,
+    step: &Step,
+    keys: Vec<Digest>,
+    dir: PathBuf,
+    root: Option<Arc<Snapshot>>,
+) -> Result<Done> {
+    let (owned, title, no_cache) = (engine.clone(), step.title.clone(), step.no_cache);
+    engine
+        .clone()
+        .blocking(move || {
+            let engine = owned;
+            let bytes = pack::settle(&dir, engine.options.epoch).map_err(StepError::file("look through", &dir))?;
+            let by_content = keys.last().copied().ok_or_else(missing)?;
+            // What was made anew may differ from what steps above were made of before.
+            let id = match no_cache {
+                true => Key::new("anew").text(&super::cache::random()).text(&super::cache::random()).finish(),
+                false => by_content,
+            };
+            let record = engine.cache.keep(&by_content, &dir, Record::new(&title, id, engine.created(), bytes))?;
+            for key in &keys[..keys.len() - 1] {
+                engine.cache.write(key, &record)?;
+            }
+            Ok(Done { snapshot: engine.stacked(root.as_deref(), keys, record), cached: false })
+        })
+        .await
+}
+
+fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
+    let image = engine.inputs.images.get(&base.image).ok_or_else(|| StepError::NotFound {
+        path: base.image.clone(),
+        hint: ": the image was not fetched before the build".into(),
+    })?;
+    let Some((layers, _)) = engine.store.parts(image)? else {
+        return Err(StepError::Refused(format!(
+            "{}: a directory of this host is no base of an image; give it as a context and COPY from it",
+            base.image
+        )));
+    };
+    let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+    let id = chain_ids(&diff_ids).last().copied().unwrap_or_else(|| Key::new("no layers").finish());
+    let layers = layers.into_iter().map(|layer| Layer { dir: layer.dir.clone(), from: From::Image(layer) });
+    Ok(Done { snapshot: Snapshot { id, layers: layers.collect() }, cached: true })
+}
+
+async fn directory(engine: &Arc<Engine>, step: &Step, mkdir: &Mkdir, root: Option<Arc<Snapshot>>) -> Result<Done> {
+    let key = Key::new("mkdir")
+        .option(root.as_ref(), |key, root| key.bytes(root.id.as_bytes()))
+        .text(&mkdir.path)
+        .text(&mkdir.user)
+        .option(engine.options.epoch, Key::number)
+        .finish();
+    if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+        return Ok(done);
+    }
+    let dir = engine.workshop.fresh("layer");
+    let (owned, below, mkdir, to) = (engine.clone(), root.clone(), mkdir.clone(), dir.clone());
+    engine
+        .clone()
+        .blocking(move || {
+            let lowers = owned.lowers(below.as_deref());
+            let path = Path::new(&mkdir.path);
+            let (uid, gid) = match mkdir.user.as_str() {
+                "" => (0, 0),
+                user => {
+                    let view = View::open(&lowers).map_err(StepError::file("read", path))?;
+                    copy::owner::look_up(&view, user)?
+                }
+            };
+            let mut upper = Upper::create(&to, &lowers).map_err(StepError::file("make", &to))?;
+            let making = Making { uid, gid, mode: 0o755, mtime: owned.now() };
+            upper.make_directories(path, making).map_err(StepError::file("make", path))?;
+            upper.finish().map_err(StepError::file("make", path))
+        })
+        .await?;
+    keep(engine, step, vec![key], dir, root).await
+}
+
+async fn copy_files(
+    engine: &Arc<Engine>,
+    id: StepId,
+    step: &Step,
+    op: &Copy,
+    root: Option<Arc<Snapshot>>,
+    steps: &Steps,
+) -> Result<Done> {
+    let quick = copy::quick_key(engine, op, steps)?;
+    if let Some(quick) = quick
+        && let Some(done) = engine.look_up(step, &[quick], root.as_deref())
+    {
+        return Ok(done);
+    }
+    let _turn = engine.turn().await?;
+    let mut downloads = Vec::new();
+    for source in &op.sources {
+        if let CopySource::Url { url, checksum } = source {
+            downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
+        }
+    }
+    let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
+    let mut gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, downloads)).await?;
+    let keys: Vec<Digest> = quick.into_iter().chain([gathered.key]).collect();
+    if let Some(done) = engine.look_up(step, &keys[keys.len() - 1..], root.as_deref()) {
+        if let (Some(quick), Some(From::Step { record, .. })) = (quick, done.snapshot.layers.last().map(|l| &l.from)) {
+            engine.cache.write(&quick, record)?;
+        }
+        return Ok(done);
+    }
+    for (number, url, checksum) in gathered.absent() {
+        let download = copy::fetch::fetch(engine, id, &url, checksum.as_deref(), true).await?;
+        gathered.arrived(number, download);
+    }
+    let dir = engine.workshop.fresh("layer");
+    let (owned, given, below, to) = (engine.clone(), op.clone(), root.clone(), dir.clone());
+    engine.clone().blocking(move || gathered.write(&owned, &given, below.as_deref(), &to)).await?;
+    keep(engine, step, keys, dir, root).await
+}
+
+/// By what the program is given: the steps it stands on, the content of contexts that it has mounted.
+fn run_key(engine: &Engine, run: &op::Run, steps: &Steps) -> Result<Digest> {
+    let id = |id: &StepId| steps.get(id).map(|snapshot| snapshot.id).ok_or_else(missing);
+    let root = run.root.as_ref().map(id).transpose()?;
+    let mut key = Key::new("run")
+        .option(root, |key, id| key.bytes(id.as_bytes()))
+        .list(&run.args, |key, text| key.text(text))
+        .list(&run.env, |key, text| key.text(text))
+        .list(&run.files, |key, file| key.text(&file.name).bytes(&file.content).number(file.mode))
+        .text(&run.user)
+        .text(&run.cwd)
+        .number(run.network as u8)
+        .number(run.security as u8)
+        .list(&run.extra_hosts, |key, (name, address)| key.text(name).text(address))
+        .option(run.shm_size, Key::number)
+        .list(&run.ulimits, |key, (name, (soft, hard))| key.text(name).number(*soft).number(*hard))
+        .option(engine.options.epoch, Key::number)
+        .number(run.mounts.len() as u64);
+    for mount in &run.mounts {
+        key = match mount {
+            Mount::Bind { from, source, target, writable } => {
+                let content = source_key(engine, from, source, steps)?;
+                key.text("bind").bytes(content.as_bytes()).text(source).text(target).flag(*writable)
+            }
+            // What a cache holds is nobody's input.
+            Mount::Cache { id, target, .. } => key.text("cache").text(id).text(target),
+            Mount::Tmpfs { target, size } => key.text("tmpfs").text(target).option(*size, Key::number),
+            Mount::Secret { id, target, env, .. } => {
+                let key = key.text("secret").text(id);
+                key.option(target.as_deref(), Key::text).option(env.as_deref(), Key::text)
+            }
+            Mount::Ssh { id, target, .. } => key.text("ssh").text(id).option(target.as_deref(), Key::text),
+        };
+    }
+    Ok(key.finish())
+}
+
+fn source_key(engine: &Engine, from: &Source, source: &str, steps: &Steps) -> Result<Digest> {
+    match from {
+        Source::Step(id) => Ok(steps.get(id).ok_or_else(missing)?.id),
+        Source::Scratch => Ok(Key::new("scratch").finish()),
+        Source::Context | Source::Named(_) => {
+            let origin = engine.origin(from, steps)?;
+            let found = copy::find::find(&origin, source, false, &Patterns::default())?;
+            copy::content::digest(&origin, &found, engine.seen(from).as_deref(), &engine.cancelled)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! COPY and ADD.
+
+use super::{
+    error::{Error, Problem},
+    paths,
+    walk::{Here, Scope},
+    warning::Hint,
+};
+use crate::build::{
+    dockerfile::{self, Glob, Lexer, Patterns, Word},
+    op::{Chmod, Copy, CopySource, InlineFile, Op, Unpack},
+};
+
+impl Scope<'_, '_> {
+    pub(super) fn copy(&mut self, copy: &dockerfile::Copy, add: bool, here: &Here<'_>) -> Result<(), Error> {
+        let name = if add { "ADD" } else { "COPY" };
+        let expanded = |scope: &mut Self, word: &Option<Word>| match word {
+            Some(word) => scope.word(&word.text, word.at).map(|text| Some(text).filter(|text| !text.is_empty())),
+            None => Ok(None),
+        };
+        let chown = expanded(self, &copy.chown)?;
+        let chmod = expanded(self, &copy.chmod)?;
+        let checksum = expanded(self, &copy.checksum)?;
+        let mut exclude = Vec::new();
+        for word in &copy.exclude {
+            exclude.push(self.word(&word.text, word.at)?);
+        }
+        let fail = |problem| Err(Error::new(here.at, problem));
+        if let Err(error) = Patterns::new(exclude.iter().map(String::as_str)) {
+            return fail(error.into());
+        }
+        let mut sources = Vec::new();
+        for word in &copy.sources {
+            sources.push((self.word(&word.text, word.at)?, word.at));
+        }
+        let destination = self.word(&copy.destination.text, copy.destination.at)?;
+
+        let mode = match chmod.as_deref().map(parse_chmod) {
+            None => None,
+            Some(Some(mode)) => Some(mode),
+            Some(None) => return fail(Problem::Chmod { text: chmod.unwrap_or_default() }),
+        };
+        if let Some(text) = &checksum {
+            if sources.len() != 1 || !copy.heredocs.is_empty() || !is_url(&sources[0].0) {
+                return fail(Problem::ChecksumSource);
+            }
+            if !is_digest(text) {
+                return fail(Problem::Checksum { text: text.clone() });
+            }
+        }
+        if let Some(at) = copy.keep_git_dir {
+            self.warn(at, Hint::NoEffect { what: "--keep-git-dir".to_owned() });
+        }
+
+        let mut told: Vec<String> = vec![name.to_owned()];
+        told.extend(copy.parents.then(|| "--parents".to_owned()));
+        told.extend(chown.as_ref().map(|chown| format!("--chown={chown}")));
+        told.extend(chmod.as_ref().map(|chmod| format!("--chmod={chmod}")));
+        told.extend(sources.iter().map(|(source, _)| source.clone()));
+        told.extend(copy.heredocs.iter().map(|heredoc| format!("<<{}", heredoc.name)));
+        told.push(destination.clone());
+
+        let mut from = Vec::new();
+        for (source, at) in sources {
+            from.push(
+                self.copy_source(source, add, checksum.as_ref(), here).map_err(|problem| Error::new(at, problem))?,
+            );
+        }
+        for heredoc in &copy.heredocs {
+            let mut content = heredoc.text();
+            if heredoc.expand {
+                let lexer = Lexer { skip_quotes: true, ..Lexer::new('\\') };
+                content = self.expand_with(&lexer, &content, here.at)?.0;
+            }
+            let file = InlineFile { name: heredoc.name.clone(), content: content.into_bytes(), mode: 0o644 };
+            from.push(CopySource::Inline(file));
+        }
+        let mut destination = paths::destination(&self.cwd(), &destination);
+        // Several files cannot all be the destination.
+        if from.len() > 1 && !destination.ends_with('/') {
+            destination.push('/');
+        }
+        let title = self.title_of(here.source, &self.walk.lexer.clone());
+        let title = self.title(&title, here.triggered);
+        let op = Copy {
+            root: self.state.root,
+            sources: from,
+            destination,
+            chown,
+            chmod: mode,
+            link: copy.link,
+            parents: copy.parents,
+            exclude,
+            unpack: match (add, copy.unpack) {
+                (false, _) | (true, Some(false)) => Unpack::Never,
+                (true, None) => Unpack::Local,
+                (true, Some(true)) => Unpack::All,
+            },
+        };
+        let step = self.walk.add(Op::Copy(op), title, here.at, self.no_cache);
+        self.state.root = Some(step);
+        self.note(format!("{} # buildkit", told.join(" ")), Some(step));
+        Ok(())
+    }
+
+    fn copy_source(
+        &mut self,
+        text: String,
+        add: bool,
+        checksum: Option<&String>,
+        here: &Here<'_>,
+    ) -> Result<CopySource, Problem> {
+        match (is_git(&text), is_url(&text)) {
+            (true, _) => Err(Problem::Git { text }),
+            (false, true) if add => Ok(CopySource::Url { url: text, checksum: checksum.cloned() }),
+            (false, true) => Err(Problem::CopyUrl { text }),
+            (false, false) if text.contains("://") => Err(Problem::Scheme { text }),
+            (false, false) => {
+                Glob::parse(&text).map_err(Problem::Source)?;
+                let origin = here.origins.first().and_then(Option::as_ref);
+                let from = self.walk.source(origin, here.at).map_err(|error| error.kind)?;
+                // A variable without a value leaves the whole context.
+                let path = if text.is_empty() { ".".to_owned() } else { text };
+                Ok(CopySource::Path { from, path })
+            }
+        }
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// What BuildKit would clone.
+fn is_git(text: &str) -> bool {
+    if ["git://", "ssh://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return true;
+    }
+    if is_url(text) {
+        let path = text.split(['#', '?']).next().unwrap_or_default();
+        return path.trim_end_matches('/').ends_with(".git");
+    }
+    // `git@host:path`
+    text.split_once('@').and_then(|(user, rest)| Some((user, rest.split_once(':')?))).is_some_and(
+        |(user, (host, path))| {
+            let plain = |text: &str| !text.is_empty() && !text.contains(['/', ' ']);
+            plain(user) && plain(host) && !path.is_empty()
+        },
+    )
+}
+
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, hex)) = text.split_once(':') else { return false };
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return false,
+    };
+    hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// `0755`, or changes as `chmod` takes them.
+fn parse_chmod(text: &str) -> Option<Chmod> {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(Chmod::Octal);
+    }
+    text.split(',').all(is_change).then(|| Chmod::Symbolic(text.to_owned()))
+}
+
+/// `[ugoa...][+-=][rwxXst...|u|g|o]`, operators repeated as one likes.
+fn is_change(text: &str) -> bool {
+    let rest = text.trim_start_matches(['u', 'g', 'o', 'a']);
+    let mut parts = rest.split(['+', '-', '=']);
+    let before = parts.next().unwrap_or_default();
+    let mut count = 0;
+    let valid = parts.all(|permissions| {
+        count += 1;
+        ["u", "g", "o"].contains(&permissions) || permissions.chars().all(|c| "rwxXst".contains(c))
+    });
+    before.is_empty() && count > 0 && valid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_octal_or_changes() {
+        for good in ["755", "0", "7777", "u+x", "a=rX,u+w", "+x", "go-w", "u=g", "u+r-w"] {
+            assert!(parse_chmod(good).is_some(), "{good}");
+        }
+        for bad in ["", "888", "10000", "x", "u", "u+q", "u+x,", "rwx"] {
+            assert!(parse_chmod(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn repositories_are_told_from_files() {
+        for git in ["git@github.com:a/b.git", "git://a/b", "ssh://git@a/b", "https://a/b.git", "https://a/b.git#v1:dir"]
+        {
+            assert!(is_git(git), "{git}");
+        }
+        for other in ["https://a/b.tar", "a@b", "a/b@c:d/e", "git", "https://a/b.git.tar"] {
+            assert!(!is_git(other), "{other}");
+        }
+    }
+}
