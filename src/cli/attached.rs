@@ -59,6 +59,9 @@ pub struct Attached {
 /// A watch, and what it tells.
 pub type Watching = (Watch, UnboundedReceiver<News>);
 
+/// The same, begun.
+type Running = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+
 /// When one container's end ends all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Abort {
@@ -97,9 +100,6 @@ enum Phase {
     Stopping(Lines<api::Progress>, Why),
 }
 
-/// What follows files meanwhile, where it is asked for.
-type Watched = Option<Pin<Box<dyn Future<Output = Result<(), Error>>>>>;
-
 struct Up<'a> {
     cx: &'a mut Context,
     door: Door,
@@ -113,7 +113,7 @@ struct Up<'a> {
     started: Vec<String>,
     /// Containers that the plan stops, to start them again perhaps: their end is no news while it goes on.
     stopped: BTreeSet<ContainerId>,
-    watching: Watched,
+    watching: Option<Running>,
     news: Option<UnboundedReceiver<News>>,
     /// The watch restarts or replaces containers: their ends are its own.
     refreshing: bool,
@@ -419,7 +419,7 @@ async fn next(phase: &mut Phase) -> Result<Option<api::Progress>, ClientError> {
     }
 }
 
-async fn watch_ended(watching: &mut Watched) -> Result<(), Error> {
+async fn watch_ended(watching: &mut Option<Running>) -> Result<(), Error> {
     match watching {
         Some(watching) => watching.await,
         None => std::future::pending().await,

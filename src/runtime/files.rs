@@ -2,8 +2,11 @@
 //! Nothing is started, and nothing is mounted where anybody else could see it.
 
 use super::{StartError, failure::During, mounts, root, spec::Spec};
-use crate::sys;
-use std::os::fd::OwnedFd;
+use crate::sys::{
+    self,
+    mount::{self, Attributes, Change},
+};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// The root directory, open. The calling thread is in a mount namespace of its own from now on, and the mounts end with
 /// the thread: call it on one that is made for it.
@@ -14,5 +17,9 @@ pub fn open(spec: &Spec) -> Result<OwnedFd, StartError> {
     root::cut_propagation()?;
     let overlay = root::mount(&spec.root)?;
     mounts::place_volumes(volumes, &overlay)?;
+    if spec.root.read_only {
+        let change = Change { set: Attributes::MOUNT_ATTR_RDONLY, propagation: None, recursive: false };
+        mount::set_attributes(overlay.as_fd(), change, "root").during("root file system")?;
+    }
     Ok(overlay)
 }

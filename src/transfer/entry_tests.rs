@@ -181,3 +181,40 @@ fn a_process_that_is_another_one_by_now_is_not_entered() {
     assert!(Root::of_running(own, start).is_ok());
     assert!(matches!(Root::of_running(own, start + 1), Err(TransferError::NotRunning)));
 }
+
+#[test]
+fn a_directory_that_becomes_a_link_again_and_again_leads_nowhere() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let ground = Ground::new();
+    ground.host("f", "text");
+    fs::create_dir(ground.path("host/d")).unwrap();
+    fs::create_dir(ground.path("root/app")).unwrap();
+    fs::create_dir(ground.path("outside/d")).unwrap();
+    fs::write(ground.path("outside/d/f"), "mine").unwrap();
+    symlink(ground.path("outside"), ground.path("root/link")).unwrap();
+    let mode = ground.path("outside/d").metadata().unwrap().mode();
+    let (app, link, over) = (ground.path("root/app"), ground.path("root/link"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = renameat_with(CWD, &app, CWD, &link, RenameFlags::EXCHANGE);
+            }
+        });
+        for _ in 0..500 {
+            // Any of them may fail: what was found is another thing a moment later.
+            let _ = ground.mirror("f", "/app/d/f");
+            let _ = ground.mirror("d", "/app/d");
+            let _ = ground.mirror("f", "/app/d/new/f");
+            let _ = ground.mirror("gone", "/app/d/f");
+            let _ = ground.mirror("gone", "/app/d");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(
+        (names(&ground.path("outside")), names(&ground.path("outside/d"))),
+        (vec!["d".into()], vec!["f".into()])
+    );
+    assert_eq!(ground.read("outside/d/f"), "mine");
+    assert_eq!(ground.path("outside/d").metadata().unwrap().mode(), mode);
+}

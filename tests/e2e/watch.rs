@@ -233,17 +233,13 @@ fn sync_exec_runs_its_command_once_a_batch_and_shows_what_it_says() {
 
 #[test]
 fn nothing_in_a_container_leads_a_copy_out_of_it() {
-    let stack = stack(
-        "attack",
-        "command: [sh, -c, 'mkdir /app; exec sleep 1000']",
-        "- {path: src, action: sync, target: /app/deep}",
-    );
+    let stack = stack("attack", SLEEP, "- {path: src, action: sync, target: /app/deep}");
     let watch = Watch::start(&stack, &["watch"]);
     let victim = stack.write("victim/file", "untouched");
     let outside = victim.parent().unwrap().display().to_string();
     let up = "../".repeat(20);
     // A link to nothing is none to follow where a directory is to be.
-    stack.exec("web", &["ln", "-s", &outside, "/app/deep"]);
+    stack.exec("web", &["sh", "-c", &format!("mkdir /app; ln -s {outside} /app/deep")]);
     stack.write("src/file", "mine");
     until_text(&stack, "/app/deep/file", "mine");
     // The same path exists on the host, and not in the container: what is made is made inside.

@@ -41,7 +41,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     // What is wrong with the rules is told before anything begins.
     let (watch, news) = Watch::new(cx, &project, options)?;
     if !args.no_up {
-        watch::build_first(cx, &project, &args.services)?;
+        watch::build_first(cx, &project, &args.services, args.quiet)?;
         let selection =
             build::Selection { named: &args.services, with_dependencies: true, pull: None, when: When::Missing };
         build::prepare(cx, &project, &loaded.environment, &selection, mode)?;

@@ -20,7 +20,7 @@ use crate::{
     },
     image::Store,
     model::{
-        ContainerId, ImageId, Project,
+        ContainerId, Hook, ImageId, Project,
         intent::{Intent, Recreate, Up},
     },
     shim::wire::ShimSpec,
@@ -200,11 +200,16 @@ impl Actor {
         good
     }
 
-    async fn exec(&self, service: &str, hook: crate::model::Hook) {
-        for Container { record } in self.containers(service).into_iter().filter(Container::is_running) {
-            let command = Command { hook: hook.clone(), container: record.id.clone(), layout: self.layout.clone() };
-            let (name, news) = (record.name.clone(), self.news.clone());
-            match aside("exec", move || exec::run(&command, &news)).await {
+    /// In all containers of the service that run, side by side.
+    async fn exec(&self, service: &str, hook: Hook) {
+        let running = self.containers(service).into_iter().filter(Container::is_running);
+        let ran = running.map(|Container { record }| {
+            let command = Command { hook: hook.clone(), container: record.id, layout: self.layout.clone() };
+            let (name, news) = (record.name, self.news.clone());
+            async move { (name, aside("exec", move || exec::run(&command, &news)).await) }
+        });
+        for (name, ended) in join_all(ran).await {
+            match ended {
                 Ok(0) => {}
                 Ok(code) => self.fault(format!("the command of sync+exec in container {name} ended with code {code}")),
                 Err(error) => self.fault(format!("cannot run the command of sync+exec in container {name}: {error}")),
@@ -283,7 +288,7 @@ fn prune_images(layout: &Layout) -> Result<(), Error> {
 }
 
 /// For a build on a thread of its own: it shows its progress line by line, as the lines of a watch are.
-fn context((global, env): (Global, Env), quiet: bool) -> Result<Context, Error> {
+pub fn context((global, env): (Global, Env), quiet: bool) -> Result<Context, Error> {
     let mut cx = Context::new(Global { progress: Some(Mode::Plain), ..global }, env)?;
     if quiet {
         cx.out = Writer::new(io::sink(), false, false, false);

@@ -127,12 +127,18 @@ impl Watch {
 }
 
 /// Builds the images of all that is watched before `watch` begins, as docker compose does.
-pub fn build_first(cx: &mut Context, project: &Project, services: &[String]) -> Result<(), Error> {
+pub fn build_first(cx: &mut Context, project: &Project, services: &[String], quiet: bool) -> Result<(), Error> {
     let is_built = |service: &&Service| service.build.is_some() && !service.develop.is_empty();
     let watched = watched_services(project, services);
     let built = watched.iter().filter_map(|name| project.services.get(name)).filter(is_built);
     let names: Vec<String> = built.map(|service| service.name.clone()).collect();
-    if names.is_empty() { Ok(()) } else { build::images(cx, project, &names) }
+    match names.is_empty() {
+        true => Ok(()),
+        false if quiet => {
+            build::images(&mut act::context((cx.global.clone(), cx.env.clone()), quiet)?, project, &names)
+        }
+        false => build::images(cx, project, &names),
+    }
 }
 
 fn watched_services(project: &Project, named: &[String]) -> BTreeSet<String> {

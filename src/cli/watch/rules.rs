@@ -97,7 +97,7 @@ impl Rules {
         resolve: &dyn Fn(&Path) -> PathBuf,
     ) -> Result<Self, Error> {
         let mut all = Self { rules: Vec::new(), warnings: Vec::new() };
-        for service in services.iter().filter_map(|name| project.services.get(name)) {
+        for service in project.services.values().filter(|service| services.contains(&service.name)) {
             let ignored = docker_ignore(service, read)?;
             for rule in &service.develop {
                 check(service, rule)?;
