@@ -150,7 +150,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "cli",
-        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire", "bundle"],
+        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire", "build", "bundle"],
         crates: &[
             "anstream",
             "clap",
