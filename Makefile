@@ -4,7 +4,7 @@
 #   make demo        build muster, which builds the example's images and brings the guest book up
 #   make demo-down   take the guest book down; its entries stay (make demo-down VOLUMES=1 takes them too)
 #   make test        all tests, then a look at what is left on the machine
-#   make bench       times beside docker compose
+#   make bench       times beside docker compose, and of pulls beside docker (podman, skopeo, where they are installed)
 #   make clean       remove what was built
 
 SHELL := /bin/bash
@@ -39,7 +39,7 @@ demo-down: root release
 	cd examples/guestbook && $(MUSTER) down $(if $(VOLUMES),-v)
 
 test: root
-	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables
+	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables openssl
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	tests/audit.sh take .cache/audit
 	tests/guestbook-images.sh
@@ -49,6 +49,9 @@ test: root
 bench: root release
 	tests/bench/peer.sh
 	tests/bench/compare.sh -m $(MUSTER) -o .cache/bench/table.md
+	scripts/packages.sh --unpack .cache/tools docker-registry
+	scripts/packages.sh python3
+	tests/bench/pull.sh -m $(MUSTER) -o .cache/bench/pull.md
 
 release:
 	$(if $(BUILD_PACKAGES),scripts/packages.sh $(BUILD_PACKAGES))

@@ -34,4 +34,5 @@ pub mod specgen;
 pub mod state;
 pub mod supervisor;
 pub mod sys;
+pub mod transfer;
 pub mod volume;

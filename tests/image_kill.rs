@@ -167,17 +167,14 @@ fn a_pull_on_a_full_disk_says_so_and_leaves_the_store_whole() {
     let small = host.path("data");
     let _ = fs::remove_dir_all(&small);
     fs::create_dir(&small).unwrap();
-    let made = Made::for_platform(
-        host_architecture(),
-        vec![layer(&[("big", &"0123456789abcdef".repeat(1 << 19))], Packing::Gzip)],
-        json!({}),
-    );
+    let made =
+        Made::for_platform(host_architecture(), vec![layer(&[("big", &noise(6 << 20))], Packing::Gzip)], json!({}));
     let server = slow(made);
     let name = format!("{}/app:1", server.address);
     // In a mount namespace of its own, which takes the file system along when it ends.
     let script = format!(
         "mount -t tmpfs -o size=4m tmpfs '{data}' && ! \"$MUSTER\" image pull -q {name} 2>'{said}' \
-         && [ -z \"$(ls '{data}/images/layers' | grep -v empty)\" ] && mount -o remount,size=64m '{data}' \
+         && [ -z \"$(ls '{data}/images/layers' | grep -v empty)\" ] && [ -z \"$(ls '{data}/images/partial')\" ] && mount -o remount,size=64m '{data}' \
          && \"$MUSTER\" image pull -q {name} && \"$MUSTER\" image ls -q | grep -q .",
         data = small.display(),
         said = host.path("said").display(),

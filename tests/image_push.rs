@@ -15,6 +15,9 @@ use muster::{
 use serde_json::json;
 use std::{
     fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -97,6 +100,75 @@ async fn a_registry_with_passwords_is_pushed_to_by_who_has_one() {
     let other = Host::new();
     let image = other.get_as(&name, PullPolicy::Missing, &credentials).await.unwrap();
     assert_eq!(read(&image, "hello"), "x");
+}
+
+/// The binary with a configuration of its own, and what it reads on standard input.
+fn muster(host: &Host, path: &str, args: &[&str], input: &str) -> std::process::Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(args)
+        .env("MUSTER_DATA_ROOT", host.path("data"))
+        .env("MUSTER_RUN_ROOT", host.path("run"))
+        .env("DOCKER_CONFIG", host.path("docker"))
+        .env("PATH", path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn login_and_logout_use_the_file_or_its_helper() {
+    let registry = Registry::start(Some("me:$2b$04$0xBgHolFlnTo9r/Qwhv.s.ZLU.Mif8riBwAvL8j9Gg5V3OFe7Nc0y\n"));
+    let host = Host::new();
+    let path = std::env::var("PATH").unwrap();
+    let login = ["login", "-u", "me", "--password-stdin", &registry.address];
+    let config = host.path("docker/config.json");
+    let refused = muster(&host, &path, &login, "wrong\n");
+    assert!(!refused.status.success() && !config.exists());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("does not take this user and password"));
+    let output = muster(&host, &path, &login, "open sesame\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Login Succeeded\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unencrypted"));
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("bWU6b3BlbiBzZXNhbWU="), "{text}");
+    assert_eq!(fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
+    // A helper keeps its logins in a file of its own, a line each.
+    let (bin, kept) = (host.path("bin"), host.path("kept"));
+    fs::create_dir(&bin).unwrap();
+    let helper = bin.join("docker-credential-drawer");
+    let script = format!(
+        "#!/bin/sh\nread -r line\ncase $1 in\nstore) echo \"$line\" >'{kept}' ;;\nget) [ -e '{kept}' ] && cat '{kept}' || {{ echo credentials not found in native keychain; exit 1; }} ;;\nerase) rm '{kept}' ;;\nesac\n",
+        kept = kept.display()
+    );
+    fs::write(&helper, script).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&config, r#"{"credsStore":"drawer","detachKeys":"ctrl-e"}"#).unwrap();
+    let path = format!("{}:{path}", bin.display());
+    let output = muster(&host, &path, &login, "open sesame");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read_to_string(&kept).unwrap().contains(r#""Secret":"open sesame""#));
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(!text.contains("sesame") && text.contains("ctrl-e") && text.contains(&registry.address), "{text}");
+    let name = format!("{}/app:1", registry.address);
+    let pull = muster(&host, &path, &["image", "pull", &name], "");
+    // The login is good: there is no such image, and the registry says so.
+    assert!(
+        String::from_utf8_lossy(&pull.stderr).contains("no such image"),
+        "{}",
+        String::from_utf8_lossy(&pull.stderr)
+    );
+    let output = muster(&host, &path, &["logout", &registry.address], "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("Removed the login for {}\n", registry.address));
+    assert!(!kept.exists());
+    let pull = muster(&host, &path, &["image", "pull", &name], "");
+    assert!(String::from_utf8_lossy(&pull.stderr).contains("muster login"));
+    let lost = muster(&host, &path, &["login", "-u", "me", "--password-stdin", "127.0.0.1:1"], "x");
+    let said = String::from_utf8_lossy(&lost.stderr).into_owned();
+    assert!(said.contains("cannot log in to 127.0.0.1:1: cannot reach it"), "{said}");
 }
 
 /// Takes an upload, at `location` where there is one.

@@ -70,6 +70,12 @@ const LAYERS: &[Layer] = &[
         layers: &["sys", "state", "model", "image", "runtime", "graph", "network"],
         crates: &["libc", "nix", "petgraph", "reqwest", "rustix", "rustls", "tokio", "tracing"],
     },
+    // How to work inside one hostile tree is `image`'s, what a container's files are and who its user is the runtime's.
+    Layer {
+        folder: "transfer",
+        layers: &["sys", "state", "model::ids", "image::tree", "runtime::files", "runtime::spec", "runtime::user"],
+        crates: &["libc", "nix", "rustix"],
+    },
     Layer {
         folder: "bundle",
         layers: &["sys", "state", "model", "image", "volume"],
@@ -150,7 +156,19 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "cli",
-        layers: &["compose", "model", "graph", "plan", "api", "image", "state", "shim::wire", "build", "bundle"],
+        layers: &[
+            "compose",
+            "model",
+            "graph",
+            "plan",
+            "api",
+            "image",
+            "build",
+            "transfer",
+            "state",
+            "shim::wire",
+            "bundle",
+        ],
         crates: &[
             "anstream",
             "clap",

@@ -174,7 +174,7 @@ pub struct Copy {
     pub sources: Vec<CopySource>,
     /// Absolute. A slash at its end (`/`, `/dir/`, and what was `.` or `dir/.`) says: a directory.
     pub destination: String,
-    /// `user[:group]`, names or numbers; `None` is `0:0`.
+    /// `user[:group]`, names or numbers. With `None` files of a step keep their owner, all others are root's.
     pub chown: Option<String>,
     pub chmod: Option<Chmod>,
     /// The layer does not look at what it is stacked on.

@@ -4,7 +4,7 @@ use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
         build, bundle, config, create, down, exec, explain, image, images, kill, load, lock, login, logout, logs, ls,
-        plan, port, ps, pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version,
+        plan, port, ps, pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version, watch,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -93,6 +93,7 @@ pub enum Command {
     Login(login::Args),
     Logout(logout::Args),
     System(system::Args),
+    Watch(watch::Args),
     Version(version::Args),
 }
 

@@ -20,6 +20,7 @@ use super::{
         window::{self, Window},
     },
     output::progress::Progress,
+    watch::{News, Watch},
 };
 use crate::{
     api::{self, Apply},
@@ -27,10 +28,17 @@ use crate::{
     plan::Op,
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, io, os::fd::OwnedFd, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    os::fd::OwnedFd,
+    pin::Pin,
+    time::Duration,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::UnboundedReceiver,
     time::{Instant, MissedTickBehavior, interval},
 };
 
@@ -44,7 +52,12 @@ pub struct Attached {
     pub style: Style,
     /// Grace of the stop, over the services' own.
     pub timeout: Option<Duration>,
+    /// Begins when all has started, and ends with the first stop.
+    pub watch: Option<Watching>,
 }
+
+/// A watch, and what it tells.
+pub type Watching = (Watch, UnboundedReceiver<News>);
 
 /// When one container's end ends all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +97,9 @@ enum Phase {
     Stopping(Lines<api::Progress>, Why),
 }
 
+/// What follows files meanwhile, where it is asked for.
+type Watched = Option<Pin<Box<dyn Future<Output = Result<(), Error>>>>>;
+
 struct Up<'a> {
     cx: &'a mut Context,
     door: Door,
@@ -97,6 +113,10 @@ struct Up<'a> {
     started: Vec<String>,
     /// Containers that the plan stops, to start them again perhaps: their end is no news while it goes on.
     stopped: BTreeSet<ContainerId>,
+    watching: Watched,
+    news: Option<UnboundedReceiver<News>>,
+    /// The watch restarts or replaces containers: their ends are its own.
+    refreshing: bool,
 }
 
 pub fn run(cx: &mut Context, attached: Attached) -> Outcome {
@@ -126,6 +146,9 @@ pub fn run(cx: &mut Context, attached: Attached) -> Outcome {
             code: None,
             started: Vec::new(),
             stopped: BTreeSet::new(),
+            watching: None,
+            news: None,
+            refreshing: false,
         };
         up.run(readiness, signals).await
     })
@@ -168,6 +191,13 @@ impl Up<'_> {
                 }
                 ready = readable(readiness.as_ref()), if self.is_printing => ready?,
                 _ = frames.tick(), if animated => self.progress.tick(Instant::now().into_std(), &mut self.cx.err)?,
+                ended = watch_ended(&mut self.watching) => {
+                    self.watching = None;
+                    if let Err(error) = ended {
+                        self.cx.warn(&format!("Watch disabled with errors: {error}"))?;
+                    }
+                }
+                Some(news) = next_news(&mut self.news) => self.take_news(news).await?,
                 () = signals.next() => self.interrupt().await?,
             }
             if self.is_printing
@@ -205,9 +235,41 @@ impl Up<'_> {
             }
             _ => {
                 self.begin_printing()?;
+                if let Some((watch, news)) = self.attached.watch.take() {
+                    self.watching = Some(Box::pin(watch.run()));
+                    self.news = Some(news);
+                }
                 Ok(None)
             }
         }
+    }
+
+    async fn take_news(&mut self, news: News) -> Result<(), Error> {
+        let Up { cx, follower, .. } = self;
+        match news {
+            News::Line(text) => follower.mark(&text, &mut cx.out)?,
+            News::Output(line) => {
+                cx.out.write_all(&line)?;
+                cx.out.write_all(b"\n")?;
+                cx.out.flush()?;
+            }
+            News::Fault(text) => cx.warn(&text)?,
+            News::Plan(plan) => {
+                let ops = plan.ops.iter().map(|planned| &planned.op);
+                follower.ignore(ops.clone().filter_map(replaced));
+                self.stopped.extend(ops.filter_map(stopped));
+            }
+            News::Began => {
+                self.refreshing = true;
+                self.stopped.clear();
+            }
+            News::Over => {
+                // What ended for it is taken note of before other ends count again.
+                self.print().await?;
+                self.refreshing = false;
+            }
+        }
+        Ok(())
     }
 
     fn begin_printing(&mut self) -> Result<(), Error> {
@@ -229,7 +291,7 @@ impl Up<'_> {
     async fn print(&mut self) -> Result<Option<Code>, Error> {
         let ended = self.follower.step(&mut self.cx.out, &mut self.cx.err)?;
         let mut abort = false;
-        let applying = matches!(self.phase, Phase::Applying(_));
+        let applying = matches!(self.phase, Phase::Applying(_)) || self.refreshing;
         for ended in ended.iter().filter(|ended| !applying || !self.stopped.contains(&ended.id)) {
             self.follower.tell(ended, &mut self.cx.out)?;
             let triggers = self.attached.abort.is_triggered_by(ended);
@@ -243,7 +305,7 @@ impl Up<'_> {
             self.stop(Why::Abort).await?;
             return Ok(None);
         }
-        let over = matches!(self.phase, Phase::Watching) && !self.follower.is_any_up();
+        let over = matches!(self.phase, Phase::Watching) && !self.refreshing && !self.follower.is_any_up();
         Ok(over.then_some(Code::SUCCESS))
     }
 
@@ -296,6 +358,7 @@ impl Up<'_> {
     }
 
     async fn ask(&mut self, intent: Intent, why: Why) -> Result<(), Error> {
+        (self.watching, self.news, self.refreshing) = (None, None, false);
         let apply = Apply { intent, wait: None, docker_config: None, ..self.attached.order.apply.clone() };
         let err = &mut self.cx.err;
         let lines = self.door.apply(&apply, &mut |text| tell(err, &text)).await?;
@@ -353,6 +416,20 @@ async fn next(phase: &mut Phase) -> Result<Option<api::Progress>, ClientError> {
     match phase {
         Phase::Applying(lines) | Phase::Stopping(lines, _) => lines.next().await,
         Phase::Watching => std::future::pending().await,
+    }
+}
+
+async fn watch_ended(watching: &mut Watched) -> Result<(), Error> {
+    match watching {
+        Some(watching) => watching.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_news(news: &mut Option<UnboundedReceiver<News>>) -> Option<News> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `MUSTER_RUN_ROOT` | instead of `/run/muster` |
 //! | `MUSTER_LOG` | filter of the diagnostic log on stderr, as tracing-subscriber's EnvFilter reads it |
 //! | `COMPOSE_*` | as docker compose reads them |
-//! | `DOCKER_CONFIG` | directory of `config.json`, instead of `~/.docker` |
+//! | `DOCKER_CONFIG` | directory of `config.json` (and `daemon.json`, `certs.d`), instead of `~/.docker` |
 //! | `NO_COLOR`, `TERM=dumb` | no colour (<https://no-color.org>) |
 
 use crate::state::Layout;

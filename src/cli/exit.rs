@@ -12,7 +12,7 @@
 
 use crate::{
     api::Failure, bundle::BundleError, compose::Diagnostics, image::ImageError, shim::wire::ClientError,
-    state::RecordError,
+    state::RecordError, transfer::TransferError,
 };
 use std::{io, path::PathBuf};
 
@@ -66,6 +66,8 @@ pub enum Error {
     Record(#[from] RecordError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// Standard output or error does not take what is written.

@@ -20,6 +20,7 @@ mod output;
 mod session;
 mod supervisor;
 mod verbs;
+mod watch;
 
 pub use output::schemas;
 
@@ -97,6 +98,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
         Command::Login(args) => login::run(args, cx),
         Command::Logout(args) => logout::run(args, cx),
         Command::System(args) => system::run(args, cx),
+        Command::Watch(args) => verbs::watch::run(args, cx),
         Command::Version(args) => version::run(args, cx),
     }
 }

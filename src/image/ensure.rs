@@ -25,7 +25,7 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
@@ -337,7 +337,8 @@ impl Job {
                 }
                 Box::pin(again.fetch(registry, label)).await
             }
-            (Ok(()), Err(error), None) if is_about_content(&error) => {
+            // What was kept would be no use, or keep a full disk full.
+            (Ok(()), Err(error), _) if is_about_content(&error) || is_about_room(&error) => {
                 let _ = std::fs::remove_file(&path);
                 Err(error)
             }
@@ -406,6 +407,16 @@ impl Job {
 fn fresh_copy(path: &Path) -> Result<Copy> {
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
     Ok(Copy { path: path.to_owned(), file: file.map_err(ImageError::store("write", path))?, kept: 0 })
+}
+
+fn is_about_room(error: &ImageError) -> bool {
+    let ImageError::Layer { source, .. } = error else { return false };
+    let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    match source {
+        LayerError::TooBig { .. } => true,
+        LayerError::Blob(error) | LayerError::Entry { source: error, .. } => full(error),
+        _ => false,
+    }
 }
 
 /// The bytes are not those that were asked for; all others may come again.

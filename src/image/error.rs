@@ -28,6 +28,8 @@ pub enum ImageError {
     Unauthorized { image: String, registry: String, detail: String },
     #[error("{registry} does not take this user and password{detail}")]
     LoginRefused { registry: String, detail: String },
+    #[error("cannot log in to {registry}: {reason}")]
+    LoginFailed { registry: String, reason: String },
     #[error(
         "image {image}: {registry} answers no more for now{detail}. Most registries allow more to who is logged in (`muster login`), and a mirror needs to ask but once"
     )]

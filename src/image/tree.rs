@@ -21,16 +21,30 @@ const MAX_LINKS: u32 = 40;
 #[derive(Debug)]
 pub struct Tree {
     root: OwnedFd,
+    mounts: Mounts,
+}
+
+/// What a path of a tree may do at the edge of the file system that the root is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mounts {
+    /// Nothing is mounted in a layer: an edge is an attack.
+    Refused,
+    /// A container's volumes belong to it.
+    Crossed,
 }
 
 impl Tree {
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { root: rfs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())? })
+        Ok(Self::from_fd(rfs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
     }
 
     /// Of a directory that is open already.
     pub fn from_fd(root: OwnedFd) -> Self {
-        Self { root }
+        Self { root, mounts: Mounts::Refused }
+    }
+
+    pub fn with_mounts(self, mounts: Mounts) -> Self {
+        Self { mounts, ..self }
     }
 
     pub fn root(&self) -> BorrowedFd<'_> {
@@ -50,6 +64,10 @@ impl Tree {
 
     fn resolve(&self, path: &Path, flags: OFlags, how: ResolveFlags) -> io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let edge = match self.mounts {
+            Mounts::Refused => ResolveFlags::NO_XDEV,
+            Mounts::Crossed => ResolveFlags::empty(),
+        };
         // EAGAIN: a rename elsewhere raced with a `..` of the path (openat2(2)).
         for _ in 0..64 {
             match rfs::openat2(
@@ -57,7 +75,7 @@ impl Tree {
                 path,
                 flags | OFlags::CLOEXEC,
                 Mode::empty(),
-                how | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV,
+                how | ResolveFlags::NO_MAGICLINKS | edge,
             ) {
                 Err(Errno::AGAIN) => continue,
                 other => return Ok(other?),
@@ -68,13 +86,21 @@ impl Tree {
 
     /// As `directory`, but makes what is missing (mode 0755, owned by root). `made` is told the path of each.
     pub fn make_directory(&self, path: &Path, made: &mut Vec<PathBuf>) -> io::Result<OwnedFd> {
+        self.make_directory_with(path, &mut |path, _| {
+            made.push(path.to_owned());
+            Ok(())
+        })
+    }
+
+    /// The same; `made` is told each that is new, open.
+    pub fn make_directory_with(&self, path: &Path, made: Made<'_>) -> io::Result<OwnedFd> {
         match self.directory(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_missing(path, made, 0),
             other => other,
         }
     }
 
-    fn make_missing(&self, path: &Path, made: &mut Vec<PathBuf>, links: u32) -> io::Result<OwnedFd> {
+    fn make_missing(&self, path: &Path, made: Made<'_>, links: u32) -> io::Result<OwnedFd> {
         if links > MAX_LINKS {
             return Err(Errno::LOOP.into());
         }
@@ -92,10 +118,13 @@ impl Tree {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     match rfs::mkdirat(&fd, name, Mode::from_raw_mode(0o755)) {
                         Ok(()) => {
-                            made.push(next.clone());
+                            // By descriptor: in a tree that lives, the name may be a link by now.
+                            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                            let fresh = rfs::openat(&fd, name, flags, Mode::empty())?;
                             // The umask took its share.
-                            rfs::chmodat(&fd, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
-                            self.directory(&next)?
+                            rfs::fchmod(&fresh, Mode::from_raw_mode(0o755))?;
+                            made(&next, fresh.as_fd())?;
+                            fresh
                         }
                         // A link that leads to nothing yet.
                         Err(Errno::EXIST) => {
@@ -113,6 +142,9 @@ impl Tree {
         Ok(fd)
     }
 }
+
+/// Hears of each directory that is made.
+pub type Made<'a> = &'a mut dyn FnMut(&Path, BorrowedFd<'_>) -> io::Result<()>;
 
 /// Owner, mode and the rest of one file, as an archive or another directory gives them.
 #[derive(Clone, Debug, Default)]

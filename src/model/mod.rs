@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod health;
+pub mod hook;
 pub mod ids;
 pub mod intent;
 pub mod lock;
@@ -15,9 +16,11 @@ pub mod resources;
 pub mod restart;
 pub mod service;
 pub mod signal;
+pub mod watch;
 
 pub use build::{Build, Dockerfile};
 pub use health::{HealthTest, Healthcheck};
+pub use hook::Hook;
 pub use ids::{ContainerId, ImageId, NetworkId};
 pub use lock::{Lock, Locked};
 pub use mount::{FileMount, Mount, MountKind, Tmpfs};
@@ -27,3 +30,4 @@ pub use project::{FileObject, FileSource, Project, Volume};
 pub use resources::{Logging, Resources, Ulimit};
 pub use restart::RestartPolicy;
 pub use service::{Condition, Dependency, PullPolicy, Service};
+pub use watch::{WatchAction, WatchRule};

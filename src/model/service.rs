@@ -2,7 +2,7 @@
 
 use super::{
     Attachment, Build, FileMount, Healthcheck, Logging, Mount, NetworkMode, PublishedPort, Resources, RestartPolicy,
-    Tmpfs, Ulimit,
+    Tmpfs, Ulimit, WatchRule,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct Service {
     pub pull_policy: PullPolicy,
     /// How the image is made, where it is not only pulled.
     pub build: Option<Build>,
+    /// What to do when files change while somebody works on them.
+    pub develop: Vec<WatchRule>,
     /// `Some([])` clears what the image says.
     pub command: Option<Vec<String>>,
     /// `Some` also drops the command of the image.

@@ -15,8 +15,8 @@ use std::{
 /// Attributes that a container does not carry: a change of them alone needs no new one. As in docker compose, but for
 /// `attach`, which only the command line reads. A changed `restart` or a label does need a new one, as there. Of a
 /// locked image counts what it is, not by which digest it was asked for.
-const NOT_IN_A_CONTAINER: [&str; 8] =
-    ["name", "scale", "depends_on", "profiles", "pull_policy", "attach", "build", "locked_image"];
+const NOT_IN_A_CONTAINER: [&str; 9] =
+    ["name", "scale", "depends_on", "profiles", "pull_policy", "attach", "build", "develop", "locked_image"];
 
 /// sha256, as 64 hexadecimal digits, over what only a new container can take up. The order of mappings does not count.
 pub fn config_hash(service: &Service) -> String {

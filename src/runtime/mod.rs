@@ -8,6 +8,7 @@ pub mod cgroup;
 mod console;
 mod environment;
 mod failure;
+pub mod files;
 mod init;
 mod join;
 mod limits;
@@ -19,7 +20,7 @@ mod seccomp;
 pub mod spec;
 mod start;
 mod sysctl;
-mod user;
+pub mod user;
 
 use crate::sys;
 use spec::{ExecSpec, Spec};

@@ -13,7 +13,7 @@ const MAX_FILE: u64 = 16 << 20;
 const MAX_ID: u32 = i32::MAX as u32;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
+pub struct User {
     pub uid: u32,
     pub gid: u32,
     /// Supplementary groups, the primary one among them (CVE-2022-36109).
@@ -22,7 +22,7 @@ pub(super) struct User {
 }
 
 /// `root` is the container's root directory.
-pub(super) fn look_up(root: BorrowedFd<'_>, user: &str, additional: &[String]) -> Result<User, StartError> {
+pub fn look_up(root: BorrowedFd<'_>, user: &str, additional: &[String]) -> Result<User, StartError> {
     let passwd = read(root, Path::new("/etc/passwd")).during("user")?;
     let group = read(root, Path::new("/etc/group")).during("user")?;
     parse(user, additional, &passwd, &group).map_err(|message| StartError::setup("user", message))

@@ -1,6 +1,7 @@
 //! setns(2) and unshare(2) for the calling thread.
 
-use super::{Error, Result, error::Named};
+use super::{Errno, Error, Result, error::Named};
+use nix::sched::{CloneFlags, unshare};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use std::os::fd::BorrowedFd;
 
@@ -31,16 +32,16 @@ pub fn join_network(namespace: BorrowedFd<'_>) -> Result<()> {
         .named("setns", "network namespace")
 }
 
+/// Puts the calling thread, and it alone, into a copy of its mount namespace; its working directory is its own as well.
+pub fn new_mount_namespace() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+        .map_err(|errno| Error::new("unshare", "mount namespace", Errno::from_raw_os_error(errno as i32)))
+}
+
 /// A cgroup namespace rooted at the cgroups that the caller is in now.
 pub fn new_cgroup_namespace() -> Result<()> {
     // SAFETY: CLONE_NEWCGROUP shares and unshares no memory and no descriptors.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.named("unshare", "cgroup namespace")
-}
-
-/// A copy of the mounts, for this process alone.
-pub fn new_mount_namespace() -> Result<()> {
-    // SAFETY: CLONE_NEWNS implies CLONE_FS, which unshares root, working directory and umask, and no memory.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.named("unshare", "mount namespace")
 }
 
 /// Name of the UTS namespace.

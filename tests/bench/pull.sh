@@ -44,6 +44,8 @@ ip link set lo up
 work=$(mktemp -d /var/tmp/muster-pull.XXXXXX)
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/config
 mkdir -p "$work/config" "$work/image/blobs/sha256"
+# podman insists on the file.
+echo '{}' >"$work/config/config.json"
 processes=()
 cgroups_before=$(find /sys/fs/cgroup -maxdepth 2 -type d -name docker 2>/dev/null | sort)
 

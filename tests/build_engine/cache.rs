@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("pruning_leaves_images_whole", pruning_leaves_images_whole),
     ("with_an_epoch_two_hosts_build_the_same_image", with_an_epoch_two_hosts_build_the_same_image),
     ("another_store_takes_the_image_in", another_store_takes_the_image_in),
+    ("a_step_of_two_builds_runs_once", a_step_of_two_builds_runs_once),
     ("skopeo_reads_the_image", skopeo_reads_the_image),
     ("records_of_another_boot_count_once_they_are_on_disk", records_of_another_boot_count_once_they_are_on_disk),
 ];
@@ -231,6 +232,25 @@ fn another_store_takes_the_image_in() {
     for (own, theirs) in image.layers.iter().zip(&taken.layers) {
         assert_eq!(tree(own), tree(theirs));
     }
+}
+
+fn a_step_of_two_builds_runs_once() {
+    let world = World::new();
+    let plan = || {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let run = plans.run(base, "sleep 0.5; date +%N > /when");
+        plans.plan(run)
+    };
+    let build = || {
+        let (inputs, options) = (world.inputs.clone(), world.options.clone());
+        muster::build::engine::build(&world.store, &world.layout, plan(), inputs, options, world.report())
+    };
+    let (one, two, three) = crate::world::runtime().block_on(async { tokio::join!(build(), build(), build()) });
+    assert_eq!(one.unwrap().id, two.unwrap().id);
+    three.unwrap();
+    assert_eq!(world.counts(), (1, 5));
+    world.assert_clean();
 }
 
 /// Where it is installed: an independent opinion on manifest, configuration and layers.

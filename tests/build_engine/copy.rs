@@ -29,6 +29,7 @@ pub const TESTS: &[Test] = &[
     ("a_linked_layer_does_not_look_at_what_is_below", a_linked_layer_does_not_look_at_what_is_below),
     ("archives_are_unpacked_and_stay_inside", archives_are_unpacked_and_stay_inside),
     ("downloads_are_verified_and_not_repeated", downloads_are_verified_and_not_repeated),
+    ("a_directory_of_the_host_gives_files_and_is_no_base", a_directory_of_the_host_gives_files_and_is_no_base),
     ("heredocs_become_files", heredocs_become_files),
     ("a_working_directory_is_made_with_its_parents", a_working_directory_is_made_with_its_parents),
     ("a_missing_source_is_named", a_missing_source_is_named),
@@ -381,6 +382,37 @@ fn downloads_are_verified_and_not_repeated() {
     assert!(message.contains("it has digest sha256:"), "{message}");
     let message = add("/none", None).unwrap_err();
     assert!(message.contains("/none: the server answers 404 Not Found"), "{message}");
+    world.assert_clean();
+}
+
+fn a_directory_of_the_host_gives_files_and_is_no_base() {
+    let mut world = World::new();
+    let dir = world.dir.join("host");
+    fs::create_dir_all(dir.join("bin")).unwrap();
+    fs::copy("/bin/busybox", dir.join("bin/sh")).unwrap();
+    fs::write(dir.join("file"), "one").unwrap();
+    std::os::unix::fs::chown(dir.join("file"), Some(5), Some(6)).unwrap();
+    let reference = muster::image::Reference::parse(&format!("rootfs:{}", dir.display())).unwrap();
+    let image = world.store.find(&reference).unwrap().unwrap();
+    world.inputs.images.insert("busybox".into(), image);
+    let plan = |from_run: bool| {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let ran = plans.run(base, "echo more > /more");
+        let path = if from_run { "/more" } else { "/file" };
+        let from = CopySource::Path { from: Source::Step(if from_run { ran } else { base }), path: path.into() };
+        let copy = plans.copy_with(None, &[], "/", |copy| copy.sources = vec![from]);
+        plans.plan(copy)
+    };
+    assert_eq!(tree(&world.build(plan(false)).layers[0]), ["f 644 5:6 file = one"]);
+    assert_eq!(tree(&world.build(plan(true)).layers[0]), ["f 644 0:0 more = more\n"]);
+    fs::write(dir.join("file"), "two").unwrap();
+    assert_eq!(tree(&world.build(plan(false)).layers[0]), ["f 644 5:6 file = two"]);
+    assert!(!dir.join("more").exists());
+    let mut plans = Plans::new();
+    let base = plans.base();
+    let ran = plans.run(base, "true");
+    assert!(world.failure(plans.plan(ran)).contains("is a directory of this host"));
     world.assert_clean();
 }
 

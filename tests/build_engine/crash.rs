@@ -18,6 +18,10 @@ use std::{
 pub const TESTS: &[Test] = &[
     ("a_build_that_is_dropped_leaves_nothing", a_build_that_is_dropped_leaves_nothing),
     ("a_failure_ends_the_steps_beside_it", a_failure_ends_the_steps_beside_it),
+    (
+        "steps_on_the_network_that_are_dropped_together_leave_it",
+        steps_on_the_network_that_are_dropped_together_leave_it,
+    ),
     ("a_build_that_is_killed_takes_its_programs_along", a_build_that_is_killed_takes_its_programs_along),
     ("killed_at_any_moment_the_next_build_finishes", killed_at_any_moment_the_next_build_finishes),
     ("two_processes_build_the_same_at_once", two_processes_build_the_same_at_once),
@@ -133,6 +137,34 @@ fn a_failure_ends_the_steps_beside_it() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     until("threads end", || fs::read_dir(world.dir.join("data/images/tmp")).unwrap().count() == 0);
     world.assert_clean();
+}
+
+fn steps_on_the_network_that_are_dropped_together_leave_it() {
+    let world = World::new();
+    // Every moment of joining and leaving.
+    for milliseconds in [0, 10, 30, 60, 100, 200] {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let mut sources = Vec::new();
+        for number in 0..4 {
+            let script = format!(": {number} {milliseconds}; sleep 1000");
+            let step = plans.run_with(base, &script, |run| run.network = Network::Default);
+            let from = muster::build::op::Source::Step(step);
+            sources.push(muster::build::op::CopySource::Path { from, path: "/etc/passwd".into() });
+        }
+        let end = plans.copy_with(None, &[], "/", |copy| copy.sources = sources);
+        let plan = plans.plan(end);
+        let begun = Instant::now();
+        runtime().block_on(async {
+            let (inputs, options) = (world.inputs.clone(), world.options.clone());
+            let build = engine::build(&world.store, &world.layout, plan, inputs, options, world.report());
+            let _ = tokio::time::timeout(Duration::from_millis(milliseconds), build).await;
+        });
+        assert!(begun.elapsed() < Duration::from_secs(8));
+        until("threads end", || fs::read_dir(world.dir.join("data/images/tmp")).unwrap().count() == 0);
+        until("the network goes", || fs::read_dir(world.dir.join("data/networks")).map_or(0, Iterator::count) == 0);
+        world.assert_clean();
+    }
 }
 
 fn a_build_that_is_killed_takes_its_programs_along() {

@@ -30,3 +30,4 @@ mod resolve;
 mod role;
 mod storage;
 mod verbs;
+mod watch;

@@ -28,13 +28,8 @@ pub struct Packaged {
 
 /// Makes the blob of one layer, where there is none. `below` are the directories under it, uppermost first.
 pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Packaged> {
-    let (keys, record) = match &layer.from {
-        From::Image(layer) => {
-            let built = BuiltLayer { layer: layer.clone(), fresh_blob: None, bytes: None };
-            return Ok(Packaged { built, created: None });
-        }
-        From::Host => return Err(StepError::Abandoned("a directory of this host is no layer".into())),
-        From::Step { keys, record } => (keys, record),
+    let From::Step { keys, record } = &layer.from else {
+        return Err(StepError::Abandoned("a step without a layer of its own".into()));
     };
     let of = |packed: &PackedRecord| ImageLayer {
         diff_id: packed.diff_id,
@@ -62,13 +57,16 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
 }
 
 /// The layers of a base.
-pub fn of_image(base: &Snapshot) -> Vec<Packaged> {
-    let layers = base.layers.iter().filter_map(|layer| match &layer.from {
-        From::Image(layer) => Some(layer.clone()),
-        From::Step { .. } | From::Host => None,
-    });
-    let built = |layer| BuiltLayer { layer, fresh_blob: None, bytes: None };
-    layers.map(|layer| Packaged { built: built(layer), created: None }).collect()
+pub fn of_base(base: &Snapshot) -> Result<Vec<Packaged>> {
+    let packaged = |layer: &Layer| match &layer.from {
+        From::Image(layer) => {
+            let built = BuiltLayer { layer: layer.clone(), fresh_blob: None, bytes: None };
+            Ok(Packaged { built, created: None })
+        }
+        From::Directory => Err(StepError::Abandoned("a directory of this host has no blob".into())),
+        From::Step { .. } => Err(StepError::Abandoned("a base that a step has made".into())),
+    };
+    base.layers.iter().map(packaged).collect()
 }
 
 /// Writes the image into the store and lists it.

@@ -6,6 +6,7 @@
 //! step                one step: cache or work          key     what a step is, in a hash
 //! cache               records and layers of steps      pack    a layer as a blob; archive: tar members
 //! view, upper         stacks of layers, read and written without a mount
+//! turn                whoever is at the same step waits
 //! copy/               COPY, ADD                        run/    RUN
 //! export              layers, configuration, names -> the store
 //! ```
@@ -25,6 +26,7 @@ mod pack;
 mod report;
 mod run;
 mod step;
+mod turn;
 mod upper;
 mod view;
 
@@ -68,8 +70,8 @@ pub async fn build(
     report: Report,
 ) -> Result<Image, BuildError> {
     check(&plan)?;
+    refuse_directory(&plan, &inputs)?;
     let engine = open(store, layout, inputs, options, report).await.map_err(BuildError::Begin)?;
-    stands_on_layers(&engine, &plan)?;
     let cancel = Cancel(engine.clone());
     let carried = carry_out(&engine, &plan).await;
     // What was seen is of use also after a failure.
@@ -85,22 +87,6 @@ pub async fn build(
     let image = export(&engine, &plan, carried).await.map_err(BuildError::Export)?;
     drop(cancel);
     Ok(image)
-}
-
-/// What an image has are layers; a directory of this host is none, and may be as large as the host.
-fn stands_on_layers(engine: &Engine, plan: &Plan) -> Result<(), BuildError> {
-    let first = plan.chain().first().and_then(|id| plan.steps.get(id.0));
-    let Some((step, Op::Base(base))) = first.map(|step| (step, &step.op)) else { return Ok(()) };
-    let is_directory = |image: &Image| matches!(image.reference, Reference::Rootfs(_));
-    if !engine.inputs.images.get(&base.image).is_some_and(is_directory) {
-        return Ok(());
-    }
-    let source = StepError::Refused(
-        "a directory of this host can be no part of an image; begin another stage with FROM scratch and take what the \
-         image needs by COPY --from"
-            .to_owned(),
-    );
-    Err(BuildError::Step { title: step.title.clone(), line: step.line, source })
 }
 
 /// Tells the threads of a build that is dropped to stop.
@@ -120,6 +106,23 @@ fn check(plan: &Plan) -> Result<(), BuildError> {
     }
     match plan.outcome.root {
         Some(root) if root.0 >= plan.steps.len() => Err(BuildError::Plan("its outcome is no step of it")),
+        _ => Ok(()),
+    }
+}
+
+/// Before anything runs for nothing.
+fn refuse_directory(plan: &Plan, inputs: &Inputs) -> Result<(), BuildError> {
+    let Some(step) = plan.chain().first().and_then(|id| plan.steps.get(id.0)) else { return Ok(()) };
+    let Op::Base(base) = &step.op else { return Ok(()) };
+    match inputs.images.get(&base.image).map(|image| &image.reference) {
+        Some(Reference::Rootfs(dir)) => {
+            let source = StepError::Refused(format!(
+                "{} is a directory of this host: steps can run on it and copy from it, but an image that stands on it \
+                 would be all of it; begin from scratch, and COPY --from it what is needed",
+                dir.display()
+            ));
+            Err(BuildError::Step { title: step.title.clone(), line: step.line, source })
+        }
         _ => Ok(()),
     }
 }
@@ -296,7 +299,11 @@ async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Resu
     for id in plan.chain() {
         match carried.packed.remove(&id) {
             Some(layer) => layers.push(layer),
-            None => layers.extend(carried.steps.get(&id).map(|base| export::of_image(base)).unwrap_or_default()),
+            None => {
+                if let Some(base) = carried.steps.get(&id) {
+                    layers.extend(export::of_base(base)?);
+                }
+            }
         }
     }
     let base_created = base_created(engine, plan);

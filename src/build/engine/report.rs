@@ -3,7 +3,7 @@
 use crate::build::op::StepId;
 use std::{sync::Arc, time::Duration};
 
-/// Called from several threads.
+/// Called from several threads; it must not wait for the task that builds.
 pub type Report = Arc<dyn Fn(Event) + Send + Sync>;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use super::{
     key::Key,
     pack,
     report::Report,
-    run,
+    run, turn,
     upper::{Making, Upper},
     view::View,
 };
@@ -78,8 +78,8 @@ pub struct Layer {
 pub enum From {
     /// A layer of an image of the store.
     Image(ImageLayer),
-    /// A directory of this host, which anybody may change.
-    Host,
+    /// A directory of this host (`rootfs:`), which is read where it is.
+    Directory,
     Step {
         /// Under which it is in the cache.
         keys: Vec<Digest>,
@@ -210,6 +210,14 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
             if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
                 return Ok(done);
             }
+            let _alone = match step.no_cache {
+                true => None,
+                false => Some(turn::alone(&engine.layout, &key).await?),
+            };
+            // Whoever was before us may have carried it out.
+            if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+                return Ok(done);
+            }
             let dir = run::run(engine, id, op, root.as_deref(), steps).await?;
             keep(engine, step, vec![key], dir, root).await
         }
@@ -301,14 +309,14 @@ fn of_host(dirs: &[PathBuf]) -> Snapshot {
             key = key.number(data.dev()).number(data.ino()).number(data.mtime()).number(data.mtime_nsec());
         }
     }
-    let layers = dirs.iter().rev().map(|dir| Layer { dir: dir.clone(), from: From::Host });
+    let layers = dirs.iter().rev().map(|dir| Layer { dir: dir.clone(), from: From::Directory });
     Snapshot { id: key.finish(), layers: layers.collect() }
 }
 
 impl Snapshot {
     /// Whether its files may change without its id.
     pub fn is_of_host(&self) -> bool {
-        self.layers.last().is_some_and(|layer| matches!(layer.from, From::Host))
+        self.layers.last().is_some_and(|layer| matches!(layer.from, From::Directory))
     }
 }
 

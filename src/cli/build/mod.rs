@@ -119,6 +119,13 @@ pub fn closure(project: &Project, named: &[String], with_dependencies: bool) -> 
     project.services.keys().filter(chosen).cloned().collect()
 }
 
+/// Builds the images of the services as their files say, shown as everything else.
+pub fn images(cx: &mut Context, project: &Project, names: &[String]) -> Result<(), Error> {
+    let environment = cx.env.variables.clone();
+    let mode = cx.progress_mode(&environment);
+    services(cx, project, &environment, names, &Overrides::default(), mode).map(drop)
+}
+
 /// Builds the images of the services that have a `build`, and of those that their contexts name.
 pub fn services(
     cx: &mut Context,

@@ -171,6 +171,11 @@ impl Follower {
         Ok(())
     }
 
+    /// A line of a watch, among those of the containers.
+    pub fn mark(&self, text: &str, out: &mut Writer) -> Result<(), Error> {
+        Ok(self.printer.mark(text, out)?)
+    }
+
     /// Sleeps until there is something to do for `step`.
     pub fn wait(&self) -> Result<(), Error> {
         match &self.watch {

@@ -55,6 +55,12 @@ impl Printer {
         self.line(source, entry, out)
     }
 
+    /// A line of a watch, among those of the containers.
+    pub fn mark(&self, text: &str, out: &mut Writer) -> io::Result<()> {
+        writeln!(out, "{}{text}", self.prefixes.mark())?;
+        out.flush()
+    }
+
     fn line(&self, source: Source, entry: Entry<'_>, to: &mut Writer) -> io::Result<()> {
         if let Some((_, prefix)) = self.sources.get(&source) {
             to.write_all(prefix.as_bytes())?;

@@ -42,6 +42,17 @@ impl Prefixes {
     }
 }
 
+impl Prefixes {
+    /// What lines of a watch begin with, below those of the containers.
+    pub fn mark(&self) -> String {
+        if self.none {
+            return String::new();
+        }
+        let plain = format!("{:<width$} ⦿ ", "", width = self.width + 1);
+        if self.colour { format!("\x1b[92m{plain}\x1b[0m") } else { plain }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +63,15 @@ mod tests {
         let (web, proxy) = (prefixes.add("web-1"), prefixes.add("proxy-1"));
         assert_eq!(prefixes.text(&web), "web-1    | ");
         assert_eq!(prefixes.text(&proxy), "proxy-1  | ");
+    }
+
+    #[test]
+    fn a_watch_marks_its_lines_where_names_end() {
+        let mut prefixes = Prefixes::new(false, false);
+        let web = prefixes.add("web-1");
+        assert_eq!(prefixes.mark() + "x", "       ⦿ x");
+        assert_eq!(prefixes.text(&web), "web-1  | ");
+        assert_eq!(Prefixes::new(true, true).mark(), "");
     }
 
     #[test]

@@ -35,3 +35,4 @@ pub mod tag;
 pub mod top;
 pub mod up;
 pub mod version;
+pub mod watch;

@@ -5,12 +5,14 @@ use crate::{
     api::WaitFor,
     cli::{
         apply::{self, Order},
-        attached::{self, Abort, Attached},
+        attached::{self, Abort, Attached, Watching},
         bundling,
         context::{Context, check_services},
         exit::{Error, Outcome},
         logs::printer::Style,
+        watch::{Options, Watch},
     },
+    compose::Loaded,
     model::{Project, intent::Intent},
 };
 use std::collections::BTreeSet;
@@ -56,6 +58,9 @@ pub struct Args {
     /// Show timestamps
     #[arg(long)]
     pub timestamps: bool,
+    /// Watch source code and rebuild/refresh containers when files are updated
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_build", "no_start"])]
+    pub watch: bool,
 }
 
 impl Args {
@@ -80,6 +85,7 @@ pub fn run(mut args: Args, cx: &mut Context) -> Outcome {
     let intent = Intent::Up(args.flags.up(cx, &loaded)?);
     args.flags.creation.build_images(cx, &loaded, !args.flags.no_deps)?;
     let wait = args.wait.then_some(WaitFor { timeout_seconds: args.wait_timeout });
+    let watch = if args.watch { Some(watch(&args, cx, &loaded)?) } else { None };
     let apply = converge::request(cx, loaded, intent, wait)?;
     let order = Order { project: project.name.clone(), apply, mode, quiet_pull: args.flags.creation.quiet_pull };
     if args.detach || args.wait || args.flags.no_start {
@@ -96,8 +102,15 @@ pub fn run(mut args: Args, cx: &mut Context) -> Outcome {
             split: true,
         },
         timeout: converge::seconds(args.flags.timeout),
+        watch,
     };
     attached::run(cx, attached)
+}
+
+fn watch(args: &Args, cx: &Context, loaded: &Loaded) -> Result<Watching, Error> {
+    let parallel = cx.parallel(&loaded.environment)?;
+    let services = args.flags.creation.services.clone();
+    Watch::new(cx, &loaded.project, Options { services, quiet: false, prune: false, parallel })
 }
 
 fn abort(args: &Args) -> Result<Abort, Error> {
@@ -130,7 +143,8 @@ fn shown(args: &Args, project: &Project) -> BTreeSet<String> {
     base.into_iter().filter(|name| attaches(name) && !args.no_attach.contains(name)).collect()
 }
 
-fn with_dependencies(project: &Project, named: &[String]) -> BTreeSet<String> {
+/// The named services, and all that they need.
+pub fn with_dependencies(project: &Project, named: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open: Vec<String> = named.to_vec();
     while let Some(name) = open.pop() {

@@ -7,6 +7,7 @@ mod build;
 mod command;
 mod dependencies;
 mod deploy;
+mod develop;
 mod environment;
 mod files;
 mod health;
@@ -100,6 +101,10 @@ mod tests {
         check("services", service::FIELDS, top("services"), &["extends"]);
         check("build", build::FIELDS, service("build"), &[]);
         check("deploy", deploy::FIELDS, service("deploy"), &[]);
+        let watch = service("develop").and_then(|develop| develop.property("watch")).and_then(Shape::item);
+        check("develop", develop::FIELDS, service("develop"), &[]);
+        check("develop.watch", develop::RULE, watch, &[]);
+        check("develop.watch.exec", develop::HOOK, watch.and_then(|rule| rule.property("exec")), &[]);
         check("healthcheck", health::FIELDS, service("healthcheck"), &[]);
         check("logging", logging::FIELDS, service("logging"), &[]);
         check("ports", ports::LONG, service("ports").and_then(Shape::item), &[]);

@@ -107,7 +107,7 @@ pub const FIELDS: &[Field<ServiceDraft>] = &[
             d.section(at, deploy::FIELDS, &mut s.deploy);
         }
     }),
-    Later("develop"),
+    Read("develop", |d, at, s| s.service.develop = d.develop(at)),
     Later("device_cgroup_rules"),
     Later("devices"),
     set!("dns", dns, |d, at| Some(d.addresses(at))),

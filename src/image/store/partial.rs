@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Nobody comes back for what is older.
-const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
+pub(super) const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// A blob as far as it came; the lock is the file's own.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl Store {
         Ok(Some(Partial { path, file, length }))
     }
 
-    /// Those that nobody fetches and that are old go with the rubbish. The caller holds the store's lock.
-    pub(super) fn sweep_partial(&self, trash: &Session, bytes: &mut u64) -> Result<()> {
+    /// Those that nobody fetches and that are that old go with the rubbish. The caller holds the store's lock.
+    pub(super) fn sweep_partial(&self, kept: Duration, trash: &Session, bytes: &mut u64) -> Result<()> {
         let directory = self.partials();
         let entries = match fs::read_dir(&directory) {
             Err(error) if super::missing(&error) => return Ok(()),
@@ -69,7 +69,7 @@ impl Store {
             let Ok(metadata) = file.metadata() else { continue };
             let old = metadata
                 .modified()
-                .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEPT));
+                .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age >= kept));
             if old && file.try_lock().is_ok() && fs::rename(&path, trash.fresh("partial")).is_ok() {
                 *bytes += metadata.len();
             }

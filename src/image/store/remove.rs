@@ -3,6 +3,7 @@
 use super::{
     Image, Session, Store,
     index::{Entry, Index},
+    partial::KEPT,
 };
 use crate::{
     image::{
@@ -14,7 +15,7 @@ use crate::{
     },
     model::ids::ImageId,
 };
-use std::{collections::HashSet, fs, io, path::Path};
+use std::{collections::HashSet, fs, io, path::Path, time::Duration};
 
 /// Who uses an image, in words for a person (`container web-1`); `None` when nobody does.
 pub type InUse<'a> = &'a dyn Fn(&ImageId) -> Option<String>;
@@ -68,7 +69,7 @@ impl Store {
         let busy = self.busy()?;
         index.take_away(&entry.id, &doomed, busy);
         index.write(&self.index_path())?;
-        let trash = self.sweep(&index, &mut Swept::default())?;
+        let trash = self.sweep(&index, KEPT, &mut Swept::default())?;
         drop(guard);
         drop(trash);
         let untagged = doomed.iter().map(Reference::familiar).collect();
@@ -76,7 +77,7 @@ impl Store {
     }
 
     /// As `docker image prune`: images that nobody uses and that are `doomed`, with all their names. That one is told
-    /// of the image, as far as it is whole, and whether it has a name.
+    /// of the image, as far as it is whole, and whether it has a name. Broken-off downloads go as well, however new.
     pub fn prune(&self, doomed: &dyn Fn(Option<&Image>, bool) -> bool, in_use: InUse<'_>) -> Result<Pruned> {
         let guard = self.lock()?;
         let mut index = Index::read(&self.index_path())?;
@@ -108,7 +109,7 @@ impl Store {
             index.write(&self.index_path())?;
         }
         let mut swept = Swept::default();
-        let trash = self.sweep(&index, &mut swept)?;
+        let trash = self.sweep(&index, Duration::ZERO, &mut swept)?;
         drop(guard);
         drop(trash);
         pruned.bytes = swept.bytes;
@@ -128,15 +129,17 @@ impl Store {
         if swept.images > 0 {
             index.write(&self.index_path())?;
         }
-        let trash = self.sweep(&index, &mut swept)?;
+        let trash = self.sweep(&index, KEPT, &mut swept)?;
         drop(guard);
         drop(trash);
         Ok(swept)
     }
 
+    /// Downloads that were broken off go when they are `partial` old.
+    ///
     /// Moves what the index does not need into a session, whose end deletes it after the lock is given back. Does
     /// nothing while a pull is at work: it may count on what it found. The caller holds the store's lock.
-    fn sweep(&self, index: &Index, swept: &mut Swept) -> Result<Option<Session>> {
+    fn sweep(&self, index: &Index, partial: Duration, swept: &mut Swept) -> Result<Option<Session>> {
         if self.busy()? {
             return Ok(None);
         }
@@ -145,7 +148,7 @@ impl Store {
         swept.bytes += self.unneeded_layer_bytes(&layers);
         swept.blobs = move_others(&self.blobs(), &blobs, &trash, "blob", &mut swept.bytes)?;
         swept.layers = move_others(&self.layers(), &layers, &trash, "layer", &mut 0)?;
-        self.sweep_partial(&trash, &mut swept.bytes)?;
+        self.sweep_partial(partial, &trash, &mut swept.bytes)?;
         Ok(Some(trash))
     }
 

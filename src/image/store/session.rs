@@ -81,6 +81,8 @@ impl Store {
     /// Keeps every image that is found from now on: until this is dropped nothing leaves the store. For the time
     /// between finding an image and writing the record of the container that uses it.
     pub fn hold(&self) -> Result<Hold> {
+        // Whoever removes something now saw no hold, and finishes first.
+        let _guard = self.lock()?;
         let path = self.layout().host_lock(HOLD);
         let file = hold_file(&path).map_err(ImageError::store("lock", &path))?;
         file.lock_shared().map_err(ImageError::store("lock", &path))?;

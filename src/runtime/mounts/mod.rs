@@ -49,6 +49,22 @@ pub(super) fn gather(spec: &Spec) -> Result<Gathered<'_>, StartError> {
     Ok(Gathered { pieces, devices })
 }
 
+/// Of a container that does not run: its volumes and what it has of the host. What else it has is made when it starts.
+pub(super) fn gather_volumes(spec: &Spec) -> Result<Vec<Volume<'_>>, StartError> {
+    let volumes = spec.mounts.iter().map(|mount| match gather_one(mount)? {
+        Piece::Detached(mount, tree) => Ok(Some((mount, tree))),
+        Piece::Tmpfs(..) | Piece::Content(..) => Ok(None),
+    });
+    volumes.filter_map(Result::transpose).collect()
+}
+
+/// A mount, and its tree that waits for its place.
+pub(super) type Volume<'a> = (&'a Mount, OwnedFd);
+
+pub(super) fn place_volumes(volumes: Vec<Volume<'_>>, root: &OwnedFd) -> Result<(), StartError> {
+    volumes.into_iter().try_for_each(|(mount, tree)| place(root.as_fd(), mount, &tree))
+}
+
 fn gather_one(mount: &Mount) -> Result<Piece<'_>, StartError> {
     match &mount.source {
         MountSource::Bind { source, propagation, .. } => {

@@ -9,6 +9,7 @@ use super::super::{
     error::{Result, StepError},
     input::Secret,
     step::{Engine, Snapshot},
+    turn,
     upper::{Making, Upper},
     view::{Node, lexical},
 };
@@ -60,23 +61,9 @@ pub async fn lock(engine: &Engine, run: &op::Run) -> Result<Vec<Lock>> {
     paths.dedup();
     let mut locks = Vec::with_capacity(paths.len());
     for path in paths {
-        let wrong = || StepError::file("lock", &path);
-        locks.push(match Lock::try_acquire(&path).map_err(wrong())? {
-            Some(lock) => lock,
-            None => wait_for(path.clone()).await.map_err(wrong())?,
-        });
+        locks.push(turn::hold(&path).await?);
     }
     Ok(locks)
-}
-
-/// On a thread that nobody waits for: a build that is cancelled ends at once, and the thread gives the lock back when
-/// it gets it.
-async fn wait_for(path: PathBuf) -> std::io::Result<Lock> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("muster-lock".into()).spawn(move || {
-        let _ = sender.send(Lock::acquire(&path));
-    })?;
-    receiver.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 /// An id may be any text.

@@ -27,9 +27,14 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    time::Duration,
 };
+use tokio::sync::oneshot;
 
 const NAME: &str = "muster-build";
+/// How long the drop of a step waits for its network to be gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 const RESOLVER: &str = "127.0.0.11";
 
 /// A step's place in the network.
@@ -41,30 +46,48 @@ pub struct Joined {
     resolver: Option<super::resolver::Resolver>,
 }
 
-pub async fn join(engine: &Engine, run: &op::Run) -> Result<Joined> {
+pub async fn join(engine: &Arc<Engine>, run: &op::Run) -> Result<Joined> {
     let container = ContainerId::new(format!("{}{}{}{}", random(), random(), random(), random()));
-    let mut joined = Joined { container, layout: engine.layout.clone(), sandbox: None, gateway: None, resolver: None };
     if run.network != Network::Default {
-        return Ok(joined);
+        let layout = engine.layout.clone();
+        return Ok(Joined { container, layout, sandbox: None, gateway: None, resolver: None });
     }
+    let (sender, receiver) = oneshot::channel();
+    let owned = engine.clone();
+    // Begun is done: a step that is dropped half way in could not be told from one that is on its way.
+    std::thread::Builder::new()
+        .name("muster-join".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let joined = runtime
+                .map_err(StepError::file("start", Path::new("a thread for the network")))
+                .and_then(|runtime| runtime.block_on(enter(&owned, container)));
+            // With nobody left to take it, it leaves.
+            drop(sender.send(joined));
+        })
+        .map_err(StepError::file("start", Path::new("a thread for the network")))?;
+    let mut joined = receiver.await.map_err(|error| StepError::Abandoned(error.to_string()))??;
+    if let Some(sandbox) = &joined.sandbox {
+        joined.resolver = Some(super::resolver::Resolver::start(&sandbox.dns_udp, &sandbox.dns_tcp)?);
+    }
+    Ok(joined)
+}
+
+async fn enter(engine: &Engine, container: ContainerId) -> Result<Joined> {
     let networks = Networks::new(&engine.layout);
-    let result = enter(engine, &networks, &joined.container).await;
-    match result {
+    match carry_in(engine, &networks, &container).await {
         Ok((sandbox, network)) => {
-            joined.gateway = Some(network.gateway);
-            joined.resolver = Some(super::resolver::Resolver::start(&sandbox.dns_udp, &sandbox.dns_tcp)?);
-            joined.sandbox = Some(sandbox);
-            Ok(joined)
+            let (layout, gateway) = (engine.layout.clone(), Some(network.gateway));
+            Ok(Joined { container, layout, sandbox: Some(sandbox), gateway, resolver: None })
         }
         Err(error) => {
-            // The first failure is what is told.
-            let _ = networks.release(&joined.container);
+            told(leave(&engine.layout, &container).await);
             Err(error)
         }
     }
 }
 
-async fn enter(engine: &Engine, networks: &Networks, container: &ContainerId) -> Result<(Sandbox, NetworkRecord)> {
+async fn carry_in(engine: &Engine, networks: &Networks, container: &ContainerId) -> Result<(Sandbox, NetworkRecord)> {
     let _turn = turn(&engine.layout).await?;
     let network = networks.ensure(&network_spec(&engine.layout)).await?;
     reclaim(networks, &network)?;
@@ -115,14 +138,17 @@ impl Drop for Joined {
         let Some(sandbox) = self.sandbox.take() else { return };
         drop(sandbox);
         let (layout, container) = (self.layout.clone(), self.container.clone());
+        let (gone, left) = mpsc::channel::<()>();
         let leaving = std::thread::Builder::new().name("muster-leave".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             if let Ok(runtime) = runtime {
                 told(runtime.block_on(leave(&layout, &container)));
             }
+            drop(gone);
         });
-        if let Ok(leaving) = leaving {
-            let _ = leaving.join();
+        if leaving.is_ok() {
+            // Not for ever: another step of this very thread may hold the lock, and is dropped after this one.
+            let _ = left.recv_timeout(PATIENCE);
         }
     }
 }

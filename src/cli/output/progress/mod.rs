@@ -95,6 +95,8 @@ impl Progress {
             (Mode::Quiet, _) => Ok(()),
             (Mode::Json, news) => json::show(news, &self.board, err),
             (Mode::Tty, News::Line(_)) => self.tty.draw(&self.board, now, err),
+            // The next tick shows them: a fast pull has hundreds of these a second.
+            (Mode::Tty, News::Bytes(_)) => Ok(()),
             (Mode::Tty, news) => {
                 self.tty.clear(err)?;
                 plain::show(news, &self.board, err)?;
