@@ -168,6 +168,7 @@ fn help_names_every_verb() {
       login    Log in to a registry
       logout   Log out from a registry
       system   Look after what muster keeps on this host
+      watch    Watch build context for service and rebuild/refresh containers when files are updated
       version  Show the version information
       help     Print this message or the help of the given subcommand(s)
 

@@ -350,7 +350,7 @@ fn a_hostile_bundle_is_refused_and_nothing_is_changed() {
         (
             "more than",
             Box::new(|index, members| {
-                replace(index, members, "/volumes/0", archive_of("bomb", regular, "", 0o77777777777, b"x"));
+                replace(index, members, "/volumes/0", archive_of("bomb", regular, "", 1 << 50, b"x"));
             }),
         ),
         (
