@@ -138,6 +138,7 @@ fn help_names_every_verb() {
     Commands:
       up       Create and start containers
       build    Build or rebuild services
+      bundle   Pack a project with its images into one file, and run such files
       create   Create containers for a service
       down     Stop and remove containers, networks
       plan     Show what up would do, and why
@@ -163,6 +164,7 @@ fn help_names_every_verb() {
       tag      Create a tag TARGET that refers to the image SOURCE
       save     Save one or more images to a tar archive (streamed to standard output by default)
       load     Load images from an archive
+      lock     Pin the images of services, hooks and builds to the digests that their registries have
       login    Log in to a registry
       logout   Log out from a registry
       system   Look after what muster keeps on this host

@@ -37,3 +37,30 @@ pub fn named(root: &Node) -> Vec<ImageUse> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::tree;
+
+    #[test]
+    fn images_of_services_hooks_and_volumes_are_named_and_those_of_builds_are_not() {
+        let text = "
+services:
+  web:
+    image: nginx:1
+    pre_start: [{command: [a], image: 'tool:1'}, {command: [b]}]
+    volumes: [{type: image, source: 'data:1', target: /d}, {type: bind, source: /x, target: /x}]
+  own: {image: 'own:1', build: {context: .}}
+  bare: {image: ''}
+";
+        let mut findings = Vec::new();
+        let documents = tree::parse(0, text, &mut findings);
+        let told: Vec<String> = named(&documents[0])
+            .into_iter()
+            .map(|used| format!("{} {} ({})", used.service, used.image, used.role))
+            .collect();
+        let expected = ["web nginx:1 (service web)", "web tool:1 (pre_start of web)", "web data:1 (volume of web)"];
+        assert_eq!(told, expected);
+    }
+}

@@ -350,7 +350,7 @@ fn a_hostile_bundle_is_refused_and_nothing_is_changed() {
         (
             "more than",
             Box::new(|index, members| {
-                replace(index, members, "/volumes/0", archive_of("bomb", regular, "", 0o77777777777, b"x"));
+                replace(index, members, "/volumes/0", archive_of("bomb", regular, "", 1 << 50, b"x"));
             }),
         ),
         (
@@ -474,4 +474,25 @@ fn a_full_disk_and_a_gone_directory_leave_no_bundle() {
     file.write_all(b"precious").unwrap();
     stack.fails(&["bundle", "create", "kept.bundle"]);
     assert_eq!(fs::read(stack.directory().join("kept.bundle")).unwrap(), b"precious");
+}
+
+#[test]
+fn a_newer_bundle_replaces_what_runs_and_what_the_older_one_brought() {
+    let (stack, file) = small("bundle-new", |data| fs::write(data.join("f"), "seed").unwrap());
+    let island = Island::new(&stack.name);
+    island.ok(&["up", file.to_str().unwrap(), "-d"]);
+    island.shell("app", "echo mine > /data/f");
+    stack.write("conf/a.txt", "a newer file");
+    let newer = stack.directory().join("newer.bundle");
+    let newer = newer.to_str().unwrap();
+    stack.ok(&["bundle", "create", newer]);
+    island.ok(&["up", newer, "-d"]);
+    assert_eq!(island.shell("app", "cat /conf/a.txt /data/f"), "a newer filemine");
+    // What the first one brought was in use until then.
+    island.ok(&["up", newer, "-d"]);
+    let brought = fs::read_dir(island.ground.layout().bundles(&stack.name)).unwrap();
+    let mut names: Vec<String> = brought.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.len() == 2 && names[0].starts_with("files-") && names[1].starts_with("model-"), "{names:?}");
+    assert_eq!(island.shell("app", "cat /conf/a.txt"), "a newer file");
 }

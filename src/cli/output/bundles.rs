@@ -54,6 +54,13 @@ mod tests {
             outside: vec!["path /etc/x for bind of web".into()],
             blobs: std::collections::BTreeMap::new(),
         };
-        insta::assert_snapshot!(render(&index, Format::Table).unwrap(), @"");
+        insta::assert_snapshot!(render(&index, Format::Table).unwrap(), @r"
+        KIND      NAME                          DIGEST                SIZE
+        model     shop                          sha256:aaaaaaaaaaaa   1.2kB
+        files                                   sha256:cccccccccccc   12kB
+        image     nginx:1                       sha256:eeeeeeeeeeee   60MB
+        volume    shop_data                     sha256:ffffffffffff   5kB
+        outside   path /etc/x for bind of web
+        ");
     }
 }
