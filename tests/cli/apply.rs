@@ -176,9 +176,6 @@ fn combinations_of_flag_and_variable_are_refused() {
     Supervisor::start(&world.layout, |_| panic!());
     let mut command = world.command(&["up", "-d", "--remove-orphans"]);
     assert_eq!(command.env("COMPOSE_IGNORE_ORPHANS", "1").status().unwrap().code(), Some(1));
-    let said = world.muster(&["up", "-d", "--build"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("cannot build images yet"), "{}", said.err);
 }
 
 /// Here the supervisor is the real one: it makes nothing, so it leaves by itself.
