@@ -47,7 +47,10 @@ fn main() -> ExitCode {
         writeln!(out, "the_cases_are_built: test").unwrap();
         return ExitCode::SUCCESS;
     }
-    let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
+    let has_value = |arg: &str| matches!(arg, "--skip" | "--test-threads" | "--color" | "--format");
+    let is_value = |index: usize| index > 0 && has_value(&args[index - 1]);
+    let words = args.iter().enumerate().filter(|(index, arg)| !arg.starts_with("--") && !is_value(*index));
+    let filters: Vec<&String> = words.map(|(_, arg)| arg).collect();
     let root = std::env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
     let root = root.join(format!("muster-build-cases-{}", std::process::id()));
     let base = Base::new(&root);
