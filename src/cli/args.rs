@@ -3,8 +3,9 @@
 use super::{
     output::{progress::Mode, writer::Ansi},
     verbs::{
-        build, bundle, config, create, down, exec, explain, image, images, kill, load, lock, login, logout, logs, ls,
-        plan, port, ps, pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version, watch,
+        build, builder, bundle, config, create, down, exec, explain, image, images, kill, load, lock, login, logout,
+        logs, ls, plan, port, ps, pull, push, restart, rm, rmi, run, save, start, stop, system, tag, top, up, version,
+        watch,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +64,7 @@ pub struct Global {
 pub enum Command {
     Up(Box<up::Args>),
     Build(build::Args),
+    Builder(builder::Args),
     Bundle(bundle::Args),
     Create(create::Args),
     Down(down::Args),

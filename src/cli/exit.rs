@@ -11,8 +11,8 @@
 //! | standard output was closed by its reader | 0 |
 
 use crate::{
-    api::Failure, bundle::BundleError, compose::Diagnostics, image::ImageError, shim::wire::ClientError,
-    state::RecordError, transfer::TransferError,
+    api::Failure, build::engine::CacheError, bundle::BundleError, compose::Diagnostics, image::ImageError,
+    shim::wire::ClientError, state::RecordError, transfer::TransferError,
 };
 use std::{io, path::PathBuf};
 
@@ -66,6 +66,8 @@ pub enum Error {
     Record(#[from] RecordError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    BuildCache(#[from] CacheError),
     #[error(transparent)]
     Transfer(#[from] TransferError),
     #[error(transparent)]

@@ -68,6 +68,7 @@ fn dispatch(command: Command, cx: &mut Context) -> Outcome {
     match command {
         Command::Up(args) => up::run(*args, cx),
         Command::Bundle(args) => bundle::run(args, cx),
+        Command::Builder(args) => verbs::builder::run(args, cx),
         Command::Build(args) => verbs::build::run(args, cx),
         Command::Create(args) => create::run(args, cx),
         Command::Down(args) => down::run(args, cx),

@@ -138,6 +138,7 @@ fn help_names_every_verb() {
     Commands:
       up       Create and start containers
       build    Build or rebuild services
+      builder  Look after the cache of builds
       bundle   Pack a project with its images into one file, and run such files
       create   Create containers for a service
       down     Stop and remove containers, networks

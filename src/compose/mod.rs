@@ -149,6 +149,16 @@ impl Document {
 
 pub use load::built_image;
 
+/// A duration as a Compose file writes it: `1m30s`, `36h`, `1d`.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    canonical::units::duration(text).ok()
+}
+
+/// A size as a Compose file writes it: `10g`, `512m`, in powers of 1024.
+pub fn bytes(text: &str) -> Option<u64> {
+    canonical::units::bytes(text, 1024)
+}
+
 /// A variable that a Compose file mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {

@@ -256,3 +256,19 @@ services:
     }
     elsewhere.ok(&["down", "-t", "0"]);
 }
+
+#[test]
+fn the_cache_goes_when_asked_and_images_stay_whole() {
+    let stack = filled(Stack::on(Arc::new(Ground::alone()), "pruned", "services: {}"), ONE);
+    dockerfile(&stack, "RUN --mount=type=cache,target=/kept echo here > /made; echo x > /kept/x\n");
+    stack.ok(&["build"]);
+    assert!(stack.fails(&["builder", "prune"]).stderr.contains("--force"));
+    let said = stack.ok(&["builder", "prune", "-a", "-f"]);
+    assert!(said.contains("stay with images") && said.contains("1 cache mounts"), "{said}");
+    assert_eq!(stack.ok(&["run", "--rm", "-T", "web", "cat", "/made"]).trim(), "here");
+    stack.ok(&["down", "-t", "0", "--rmi", "local"]);
+    stack.ok(&["image", "prune", "-a", "-f"]);
+    stack.ok(&["builder", "prune", "-f"]);
+    let left = std::fs::read_dir(stack.ground.layout().build_layers()).unwrap().count();
+    assert_eq!(left, 0);
+}

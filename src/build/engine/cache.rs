@@ -193,7 +193,8 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
     let cache = Cache::open(layout)?;
     Ok(store.while_idle(|workshop| {
         let mut pruned = Pruned::default();
-        let mut kept: HashSet<OsString> = workshop.linked_layers()?;
+        let linked: HashSet<OsString> = workshop.linked_layers()?;
+        let mut kept = linked.clone();
         let mut records = cache.records().map_err(store_error)?;
         // The last used first: they are the ones to stay.
         records.sort_by_key(|known| std::cmp::Reverse(known.used));
@@ -212,7 +213,10 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
             } else {
                 remove_file(&known.path)?;
                 pruned.records += 1;
-                pruned.bytes += record.bytes;
+                // What an image has as well stays on the disk.
+                if !linked.contains(&OsString::from(&record.layer)) {
+                    pruned.bytes += record.bytes;
+                }
             }
         }
         pruned.layers = move_others(&layout.build_layers(), &kept, workshop)?;
@@ -222,6 +226,42 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
         }
         Ok(pruned)
     })?)
+}
+
+/// What the cache takes on the disk beside the images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheUse {
+    /// Layers in the cache.
+    pub layers: usize,
+    /// Of these, those that images have as well: they go with the last image.
+    pub shared: usize,
+    /// Directories that nothing but the cache needs: layers of no image, and cache mounts.
+    pub own: Vec<PathBuf>,
+}
+
+/// Looks, and changes nothing.
+pub fn cache_use(store: &Store, layout: &Layout) -> Result<CacheUse> {
+    let shared = store.workshop()?.linked_layers()?;
+    let mut found = CacheUse::default();
+    for path in entries_of(&layout.build_layers())? {
+        found.layers += 1;
+        if path.file_name().is_some_and(|name| shared.contains(name)) {
+            found.shared += 1;
+        } else {
+            found.own.push(path);
+        }
+    }
+    found.own.extend(entries_of(&layout.build_mounts())?);
+    Ok(found)
+}
+
+fn entries_of(directory: &Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+            .map_err(failed("read", directory)),
+    }
 }
 
 struct Known {

@@ -30,7 +30,7 @@ mod turn;
 mod upper;
 mod view;
 
-pub use cache::{Prune, Pruned, prune};
+pub use cache::{CacheError, CacheUse, Prune, Pruned, cache_use, prune};
 pub use error::{BuildError, StepError};
 pub use input::{Context, Inputs, Options, Secret};
 pub use report::{Event, Report, Stream, silent};

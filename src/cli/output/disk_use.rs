@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 #[serde(rename_all = "PascalCase")]
 #[schemars(rename = "DiskUse", deny_unknown_fields)]
 pub struct Row {
-    /// `Images`, `Containers` or `Local Volumes`
+    /// `Images`, `Containers`, `Local Volumes` or `Build Cache`
     #[serde(rename = "Type")]
     kind: &'static str,
     total_count: String,
@@ -43,6 +43,7 @@ pub struct Report {
     container_rows: Vec<[String; 5]>,
     volumes: Sum,
     volume_rows: Vec<[String; 3]>,
+    cache: Sum,
 }
 
 impl Report {
@@ -93,6 +94,7 @@ impl Report {
             container_rows: Vec::new(),
             volumes: Sum::default(),
             volume_rows: Vec::new(),
+            cache: Sum::default(),
         }
     }
 
@@ -112,8 +114,18 @@ impl Report {
         self.volume_rows.push([name.to_owned(), if is_mounted { "yes" } else { "no" }.into(), duration::size(size)]);
     }
 
+    /// Layers that only the cache of builds holds are `size`, and all of that can be had back.
+    pub fn add_cache(&mut self, layers: usize, shared: usize, size: u64) {
+        self.cache = Sum { total: layers, active: shared, size, reclaimable: size };
+    }
+
     pub fn render(self, format: Format, verbose: bool) -> serde_json::Result<String> {
-        let sums = [self.images.row("Images"), self.containers.row("Containers"), self.volumes.row("Local Volumes")];
+        let sums = [
+            self.images.row("Images"),
+            self.containers.row("Containers"),
+            self.volumes.row("Local Volumes"),
+            self.cache.row("Build Cache"),
+        ];
         if format == Format::Json {
             return sums.iter().map(|row| Ok(serde_json::to_string(row)? + "\n")).collect();
         }
@@ -128,7 +140,8 @@ impl Report {
         let containers = table::render(["CONTAINER ID", "IMAGE", "STATUS", "SIZE", "NAMES"], self.container_rows);
         let volumes = table::render(["VOLUME NAME", "MOUNTED", "SIZE"], self.volume_rows);
         Ok(format!(
-            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}"
+            "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n",
+            duration::size(self.cache.size)
         ))
     }
 }

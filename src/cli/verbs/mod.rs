@@ -1,6 +1,7 @@
 //! One file a verb: its flags, and what it does with them. `converge` holds the flags that several verbs share.
 
 pub mod build;
+pub mod builder;
 pub mod bundle;
 pub mod config;
 pub mod converge;

@@ -1,6 +1,7 @@
 //! `muster system`: what muster takes on the disk, and taking back what nobody needs.
 
 use crate::{
+    build::engine,
     cli::{
         containers,
         context::Context,
@@ -30,7 +31,7 @@ enum Command {
     Df(Df),
 }
 
-/// Show how much of the disk images, containers and volumes take
+/// Show how much of the disk images, containers, volumes and the build cache take
 #[derive(Clone, Debug, clap::Args)]
 struct Df {
     /// Output format; JSON is an object a line
@@ -56,7 +57,8 @@ fn df(args: &Df, cx: &mut Context) -> Outcome {
         *used.entry(container.record.image_id.as_str()).or_default() += 1;
         used
     });
-    let usage = Store::open(&cx.layout)?.usage()?;
+    let store = Store::open(&cx.layout)?;
+    let usage = store.usage()?;
     let mounted: HashSet<&str> = found
         .containers
         .iter()
@@ -71,6 +73,9 @@ fn df(args: &Df, cx: &mut Context) -> Outcome {
         let size = tree_bytes(&cx.layout.volume_data(&name));
         report.add_volume(&name, mounted.contains(name.as_str()), size);
     }
+    let cache = engine::cache_use(&store, &cx.layout)?;
+    let size = cache.own.iter().map(|directory| tree_bytes(directory)).sum();
+    report.add_cache(cache.layers, cache.shared, size);
     let text = report.render(args.format, args.verbose).map_err(std::io::Error::from)?;
     cx.out.write_all(text.as_bytes())?;
     Ok(Code::SUCCESS)
