@@ -4,7 +4,7 @@
 #   make demo        build muster, which builds the example's images and brings the guest book up
 #   make demo-down   take the guest book down; its entries stay (make demo-down VOLUMES=1 takes them too)
 #   make test        all tests, then a look at what is left on the machine
-#   make bench       times beside docker compose, and of pulls beside docker (podman, skopeo, where they are installed)
+#   make bench       times beside docker compose, and of pulls and builds beside docker (podman, skopeo, buildah, where they are installed)
 #   make clean       remove what was built
 
 SHELL := /bin/bash
@@ -52,6 +52,7 @@ bench: root release
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	scripts/packages.sh python3
 	tests/bench/pull.sh -m $(MUSTER) -o .cache/bench/pull.md
+	tests/bench/build.sh -m $(MUSTER) -o .cache/bench/build.md
 
 release:
 	$(if $(BUILD_PACKAGES),scripts/packages.sh $(BUILD_PACKAGES))

@@ -104,14 +104,14 @@ build() {
             MUSTER_DATA_ROOT=$work/own/data MUSTER_RUN_ROOT=$work/own/run "$muster" -f "$work/compose.yaml" build -q
             ;;
         docker) DOCKER_BUILDKIT=0 docker build -q --network none -t bench "$work/context" ;;
-        buildkit) DOCKER_BUILDKIT=1 docker build -q --network none -t bench "$work/context" ;;
+        buildkit) DOCKER_BUILDKIT=1 "$buildkit" build -q --network none -t bench "$work/context" ;;
         buildah) buildah "${storage[@]}" build -q --layers --network none -t bench "$work/context" ;;
     esac >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err" >&2; return 1; }
 }
 forget() {
     case $1 in
         muster) rm -rf "$work/own" ;;
-        docker | buildkit) docker system prune -af >/dev/null; docker builder prune -af >/dev/null 2>&1 || true ;;
+        docker | buildkit) docker system prune -af >/dev/null; /usr/bin/docker builder prune -af >/dev/null 2>&1 || docker builder prune -af >/dev/null 2>&1 || true ;;
         buildah)
             buildah "${storage[@]}" rmi -af >/dev/null 2>&1 || true
             buildah "${storage[@]}" prune -af >/dev/null 2>&1 || true
@@ -127,7 +127,13 @@ measure() {
 }
 
 engines=(muster docker)
-DOCKER_BUILDKIT=1 docker build -q --network none -t bench "$work/context" >/dev/null 2>&1 && engines+=(buildkit)
+# Newer clients need a plugin for BuildKit; Debian's does not.
+for buildkit in docker /usr/bin/docker; do
+    if DOCKER_BUILDKIT=1 "$buildkit" build -q --network none -t bench "$work/context" >/dev/null 2>&1; then
+        engines+=(buildkit)
+        break
+    fi
+done
 command -v buildah >/dev/null && engines+=(buildah)
 for run in $(seq "$runs"); do
     for engine in "${engines[@]}"; do

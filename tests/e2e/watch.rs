@@ -4,6 +4,7 @@ use super::{
     proc::{self, eventually},
     stack::Stack,
 };
+use muster::state::records::Status;
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -387,6 +388,48 @@ fn a_build_that_fails_ends_no_watch() {
     stack.write("src/a", "x");
     until_text(&stack, "/app/a", "x");
     assert_eq!(stack.pid("web"), pid);
+}
+
+#[test]
+fn a_rebuild_makes_a_new_image_and_only_its_service_anew() {
+    let yaml = "
+services:
+  web:
+    build:
+      context: src
+      dockerfile_inline: |
+        FROM scratch
+        COPY --from=root / /
+        COPY page /page
+      additional_contexts: {root: '%ROOT%'}
+    command: [sleep, '1000']
+    init: true
+    stop_grace_period: 0s
+    depends_on: [db]
+    develop: {watch: [{path: src, action: rebuild}]}
+  db: {image: '%IMAGE%', command: [sleep, '1000'], init: true, stop_grace_period: 0s}
+";
+    let stack = Stack::new("rebuilt", "services: {}");
+    stack.compose(&yaml.replace("%ROOT%", &stack.ground.rootfs().display().to_string()));
+    stack.write("src/page", "one");
+    let mut watch = Watch::start(&stack, &["watch"]);
+    until_text(&stack, "/page", "one");
+    let (web, db) = (stack.pid("web"), stack.pid("db"));
+    stack.write("src/page", "two");
+    watch.until_said("service(s) [\"web\"] successfully built");
+    // Between the old container and the new one there is none.
+    eventually("the new page is there", SOON, || {
+        let page = stack.records().into_iter().find_map(|record| match record.status {
+            Status::Running { pid, .. } if record.service == "web" => {
+                fs::read_to_string(format!("/proc/{pid}/root/page")).ok()
+            }
+            _ => None,
+        });
+        page.as_deref() == Some("two")
+    });
+    assert_ne!(stack.pid("web"), web);
+    assert_eq!(stack.pid("db"), db);
+    assert_eq!(watch.interrupt(), 130);
 }
 
 #[test]
