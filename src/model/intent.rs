@@ -82,7 +82,7 @@ pub struct Down {
 #[serde(rename_all = "snake_case")]
 pub enum RemoveImages {
     All,
-    /// Those without a name of their own; nothing until images are built.
+    /// Those that are built and have no name of their own.
     Local,
 }
 

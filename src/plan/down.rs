@@ -7,10 +7,15 @@ use super::{
     up::orphan_warning,
 };
 use crate::model::{
-    Project,
+    Project, Service,
     intent::{Down, RemoveImages},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Its image is made here, and has no name but that of its service.
+fn is_only_built(service: &Service, project: &str) -> bool {
+    service.build.is_some() && service.image == format!("{project}-{}", service.name)
+}
 
 pub fn down(intent: &Down, project: Option<&Project>, observed: &Observed) -> Result<Plan, PlanError> {
     let scene = Scene::new(project, observed);
@@ -31,8 +36,8 @@ pub fn down(intent: &Down, project: Option<&Project>, observed: &Observed) -> Re
     if intent.volumes {
         teardown.volumes();
     }
-    if intent.images == Some(RemoveImages::All) {
-        teardown.images(&services);
+    if let Some(which) = intent.images {
+        teardown.images(&services, which);
     }
     let mut plan = teardown.plan;
     if plan.is_empty() {
@@ -135,8 +140,14 @@ impl<'a> Teardown<'_, 'a> {
         }
     }
 
-    fn images(&mut self, services: &BTreeSet<&'a str>) {
-        let references: BTreeSet<&str> = services.iter().map(|name| self.scene.services[name].reference()).collect();
+    fn images(&mut self, services: &BTreeSet<&'a str>, which: RemoveImages) {
+        let cause = match which {
+            RemoveImages::All => "asked for by down --rmi all",
+            RemoveImages::Local => "asked for by down --rmi local",
+        };
+        let wanted = services.iter().map(|name| self.scene.services[name]);
+        let wanted = wanted.filter(|service| which == RemoveImages::All || is_only_built(service, self.scene.name));
+        let references: BTreeSet<&str> = wanted.map(Service::reference).collect();
         for image in references {
             // A directory of this host is not ours to remove.
             let there = self.scene.observed.images.get(image).is_some_and(Option::is_some);
@@ -150,11 +161,7 @@ impl<'a> Teardown<'_, 'a> {
                 continue;
             }
             let after = self.removals_of(&uses);
-            self.plan.push(
-                Op::RemoveImage { image: image.to_owned() },
-                Cause::new("asked for by down --rmi all"),
-                after,
-            );
+            self.plan.push(Op::RemoveImage { image: image.to_owned() }, Cause::new(cause), after);
         }
     }
 

@@ -17,7 +17,7 @@
 
 use super::{Observed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedState, ObservedVolume};
 use crate::model::{
-    Attachment, Condition, ContainerId, Dependency, FileMount, FileObject, FileSource, HealthTest, Healthcheck,
+    Attachment, Build, Condition, ContainerId, Dependency, FileMount, FileObject, FileSource, HealthTest, Healthcheck,
     ImageId, Ipam, Mount, MountKind, Network, PortRange, Project, Protocol, PublishedPort, PullPolicy, RestartPolicy,
     Service, Volume,
     intent::{Down, Intent, Recreate, RemoveImages, Run, Up},
@@ -163,6 +163,7 @@ fn service(name: &str, words: &[&str]) -> Service {
             "image" => service.image = value.to_owned(),
             "scale" => service.scale = value.parse().unwrap(),
             "container_name" => service.container_name = Some(value.to_owned()),
+            "build" => service.build = Some(Build::default()),
             "pull" => service.pull_policy = pull(value),
             "health" => {
                 service.healthcheck =
@@ -386,7 +387,11 @@ fn intent(line: &str) -> Intent {
             services,
             volumes: has("-v"),
             remove_orphans: has("--remove-orphans"),
-            images: has("--rmi=all").then_some(RemoveImages::All),
+            images: match (has("--rmi=all"), has("--rmi=local")) {
+                (true, _) => Some(RemoveImages::All),
+                (_, true) => Some(RemoveImages::Local),
+                _ => None,
+            },
             ..Down::default()
         }),
         "start" => Intent::Start { services },

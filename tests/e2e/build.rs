@@ -265,8 +265,10 @@ fn the_cache_goes_when_asked_and_images_stay_whole() {
     assert!(stack.fails(&["builder", "prune"]).stderr.contains("--force"));
     let said = stack.ok(&["builder", "prune", "-a", "-f"]);
     assert!(said.contains("stay with images") && said.contains("1 cache mounts"), "{said}");
-    assert_eq!(stack.ok(&["run", "--rm", "-T", "web", "cat", "/made"]).trim(), "here");
+    stack.ok(&["up", "-d", "--no-build"]);
+    assert_eq!(stack.exec("web", &["cat", "/made"]), "here");
     stack.ok(&["down", "-t", "0", "--rmi", "local"]);
+    assert!(!stack.ok(&["image", "ls"]).contains("pruned-web"), "down --rmi local left the image");
     stack.ok(&["image", "prune", "-a", "-f"]);
     stack.ok(&["builder", "prune", "-f"]);
     let left = std::fs::read_dir(stack.ground.layout().build_layers()).unwrap().count();
