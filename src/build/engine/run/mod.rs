@@ -81,7 +81,7 @@ pub async fn run(
     let prepared = prepared.await?;
     let joined = network::join(engine, run).await?;
     let result = carry_out(engine, id, run, &upper, &work, &prepared, &joined).await;
-    joined.leave(engine).await;
+    joined.leave().await;
     result.map(|()| upper)
 }
 

@@ -53,6 +53,8 @@ pub async fn join(engine: &Arc<Engine>, run: &op::Run) -> Result<Joined> {
         return Ok(Joined { container, layout, sandbox: None, gateway: None, resolver: None });
     }
     let (sender, receiver) = oneshot::channel();
+    let (over, entering) = mpsc::channel::<()>();
+    let _busy = Busy(entering);
     let owned = engine.clone();
     // Begun is done: a step that is dropped half way in could not be told from one that is on its way.
     std::thread::Builder::new()
@@ -64,6 +66,7 @@ pub async fn join(engine: &Arc<Engine>, run: &op::Run) -> Result<Joined> {
                 .and_then(|runtime| runtime.block_on(enter(&owned, container)));
             // With nobody left to take it, it leaves.
             drop(sender.send(joined));
+            drop(over);
         })
         .map_err(StepError::file("start", Path::new("a thread for the network")))?;
     let mut joined = receiver.await.map_err(|error| StepError::Abandoned(error.to_string()))??;
@@ -71,6 +74,16 @@ pub async fn join(engine: &Arc<Engine>, run: &op::Run) -> Result<Joined> {
         joined.resolver = Some(super::resolver::Resolver::start(&sandbox.dns_udp, &sandbox.dns_tcp)?);
     }
     Ok(joined)
+}
+
+/// Waits for a thread that joins or leaves: a command that ended before it would leave the bridge behind.
+struct Busy(mpsc::Receiver<()>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // Not for ever: another step of this very thread may hold the lock, and is dropped after this one.
+        let _ = self.0.recv_timeout(PATIENCE);
+    }
 }
 
 async fn enter(engine: &Engine, container: ContainerId) -> Result<Joined> {
@@ -123,33 +136,35 @@ impl Joined {
     }
 
     /// Gives everything back. What cannot be given back now is reclaimed by the next build.
-    pub async fn leave(mut self, engine: &Engine) {
+    pub async fn leave(mut self) {
+        if let Some((left, _waits)) = self.depart() {
+            let _ = left.await;
+        }
+    }
+
+    /// On a thread of its own, so that whoever is dropped half way can wait for it; `None` where there is nothing to
+    /// leave.
+    fn depart(&mut self) -> Option<(oneshot::Receiver<()>, Busy)> {
         drop(self.resolver.take());
-        let Some(sandbox) = self.sandbox.take() else { return };
-        drop(sandbox);
-        told(leave(&engine.layout, &self.container).await);
+        drop(self.sandbox.take()?);
+        let (layout, container) = (self.layout.clone(), self.container.clone());
+        let (sender, left) = oneshot::channel();
+        let (over, busy) = mpsc::channel::<()>();
+        let leaving = std::thread::Builder::new().name("muster-leave".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            if let Ok(runtime) = runtime {
+                told(runtime.block_on(leave(&layout, &container)));
+            }
+            drop((sender, over));
+        });
+        leaving.is_ok().then_some((left, Busy(busy)))
     }
 }
 
 impl Drop for Joined {
     /// A step that is cancelled leaves as well. Its program is gone by now.
     fn drop(&mut self) {
-        drop(self.resolver.take());
-        let Some(sandbox) = self.sandbox.take() else { return };
-        drop(sandbox);
-        let (layout, container) = (self.layout.clone(), self.container.clone());
-        let (gone, left) = mpsc::channel::<()>();
-        let leaving = std::thread::Builder::new().name("muster-leave".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            if let Ok(runtime) = runtime {
-                told(runtime.block_on(leave(&layout, &container)));
-            }
-            drop(gone);
-        });
-        if leaving.is_ok() {
-            // Not for ever: another step of this very thread may hold the lock, and is dropped after this one.
-            let _ = left.recv_timeout(PATIENCE);
-        }
+        drop(self.depart());
     }
 }
 
