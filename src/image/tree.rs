@@ -3,7 +3,9 @@
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{self as rfs, AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags},
+    fs::{
+        self as rfs, AtFlags, FileType, Gid, IFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
+    },
     io::Errno,
 };
 use std::{
@@ -234,6 +236,19 @@ fn uid(id: u32) -> io::Result<Uid> {
 
 fn gid(id: u32) -> io::Result<Gid> {
     if id == u32::MAX { Err(Errno::INVAL.into()) } else { Ok(Gid::from_raw(id)) }
+}
+
+/// Tells ext4 that the directories in `directory` have nothing to do with each other (`chattr +T`): each then begins in
+/// a block group of its own. Without it all of a pull is put into one group, whose inodes its threads take from under
+/// each other, and where ext4 steps over each inode that was freed in the last minute, for every file anew: to pull,
+/// remove and pull again took four times as long. Other file systems know no such hint.
+pub fn spread(directory: &Path) {
+    let hint = || {
+        let fd = rfs::open(directory, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let flags = rfs::ioctl_getflags(&fd)?;
+        rfs::ioctl_setflags(&fd, flags | IFlags::TOPDIR)
+    };
+    let _: rustix::io::Result<()> = hint();
 }
 
 /// Makes the top directory of a layer, mode 0755 whatever the umask is: every user of a container passes through it.

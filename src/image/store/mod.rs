@@ -38,6 +38,7 @@ use super::{
     platform,
     reference::Reference,
     source::stamp,
+    tree,
 };
 use crate::{
     model::ids::ImageId,
@@ -103,6 +104,7 @@ impl Store {
                 .create(&directory)
                 .map_err(ImageError::store("make", &directory))?;
         }
+        tree::spread(&self.sessions());
         let marker = self.root.join("oci-layout");
         crate::state::record::write_bytes(
             &marker,
