@@ -25,9 +25,17 @@ pub struct Upper {
     view: View,
     below: View,
     /// The directory that was written into last: most files have the same as the one before.
-    last: Option<(PathBuf, Arc<OwnedFd>)>,
+    last: Option<Last>,
     /// Times of directories, set when nothing is written into them any more.
     times: BTreeMap<PathBuf, (i64, u32)>,
+}
+
+struct Last {
+    path: PathBuf,
+    /// The layer's own.
+    own: Arc<OwnedFd>,
+    /// With what is below.
+    shown: Dir,
 }
 
 /// What makes a directory that is missing.
@@ -110,34 +118,39 @@ impl Upper {
 
     /// The upper directory's own directory at `path`, which the stack has and which is free of links.
     pub fn directory(&mut self, path: &Path) -> io::Result<Arc<OwnedFd>> {
-        if let Some((last, fd)) = &self.last
-            && last == path
-        {
-            return Ok(fd.clone());
+        Ok(self.writable(path)?.own.clone())
+    }
+
+    fn writable(&mut self, path: &Path) -> io::Result<&Last> {
+        if self.last.as_ref().is_none_or(|last| last.path != path) {
+            self.last = Some(self.enter(path)?);
         }
-        let mut fd = self.dir.clone();
+        self.last.as_ref().ok_or_else(|| Errno::NOENT.into())
+    }
+
+    fn enter(&mut self, path: &Path) -> io::Result<Last> {
+        let gone = || io::Error::from(Errno::NOTDIR);
+        let mut own = self.dir.clone();
         let mut here = PathBuf::new();
-        let mut shown = self.view.top()?;
+        let mut shown = self.view.top()?.ok_or_else(gone)?;
         for name in path {
             here.push(name);
-            let Some(Node::Dir(dir)) = shown.as_ref().map(|dir| dir.entry(name)).transpose()?.flatten() else {
-                return Err(Errno::NOTDIR.into());
-            };
+            let Some(Node::Dir(mut dir)) = shown.entry(name)? else { return Err(gone()) };
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-            fd = match rfs::openat(&fd, name, flags, Mode::empty()) {
+            own = match rfs::openat(&own, name, flags, Mode::empty()) {
                 Ok(own) => Arc::new(own),
                 Err(Errno::NOENT) => {
-                    rfs::mkdirat(&fd, name, Mode::from_raw_mode(0o700))?;
-                    let own = Arc::new(rfs::openat(&fd, name, flags, Mode::empty())?);
+                    rfs::mkdirat(&own, name, Mode::from_raw_mode(0o700))?;
+                    let own = Arc::new(rfs::openat(&own, name, flags, Mode::empty())?);
                     self.adopt(&own, &dir, here.clone())?;
+                    dir = dir.under(own.clone());
                     own
                 }
                 Err(error) => return Err(error.into()),
             };
-            shown = Some(dir);
+            shown = dir;
         }
-        self.last = Some((path.to_owned(), fd.clone()));
-        Ok(fd)
+        Ok(Last { path: path.to_owned(), own, shown })
     }
 
     fn adopt(&mut self, own: &Arc<OwnedFd>, shown: &Dir, path: PathBuf) -> io::Result<()> {
@@ -150,6 +163,9 @@ impl Upper {
 
     /// What the stack has at a name; links are seen, not followed.
     pub fn stat(&self, parent: &Path, name: &OsStr) -> io::Result<Option<Stat>> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.path == parent) {
+            return last.shown.stat_of(name);
+        }
         match self.view.walk(parent, false)?.node {
             Some(Node::Dir(dir)) => dir.stat_of(name),
             _ => Ok(None),
@@ -159,15 +175,13 @@ impl Upper {
     /// A name that something other than a directory may be made under. One of the layers below need not go: what is
     /// made hides it.
     pub fn make_way(&mut self, parent: &Path, name: &OsStr) -> io::Result<()> {
-        match self.stat(parent, name)? {
+        let last = self.writable(parent)?;
+        match last.shown.stat_of(name)? {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Err(Errno::ISDIR.into()),
-            Some(_) => {
-                let fd = self.directory(parent)?;
-                match rfs::unlinkat(&fd, name, AtFlags::empty()) {
-                    Err(Errno::NOENT) => Ok(()),
-                    other => Ok(other?),
-                }
-            }
+            Some(_) => match rfs::unlinkat(&last.own, name, AtFlags::empty()) {
+                Err(Errno::NOENT) => Ok(()),
+                other => Ok(other?),
+            },
             None => Ok(()),
         }
     }

@@ -166,9 +166,47 @@ impl View {
     }
 }
 
+/// Finds files of a view one after the other: most are in the directory of the one before.
+#[derive(Debug)]
+pub struct Cursor<'a> {
+    view: &'a View,
+    last: Option<(PathBuf, Dir)>,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(view: &'a View) -> Self {
+        Self { view, last: None }
+    }
+
+    /// At a path that is free of links and of `..`; `None` where nothing is there.
+    pub fn node(&mut self, path: &Path) -> io::Result<Option<Node>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(self.view.top()?.map(Node::Dir));
+        };
+        if let Some((_, dir)) = self.last.as_ref().filter(|(last, _)| last == parent) {
+            return dir.entry(name);
+        }
+        let Some(Node::Dir(dir)) = self.view.walk(parent, false)?.node else { return Ok(None) };
+        let node = dir.entry(name);
+        self.last = Some((parent.to_owned(), dir));
+        node
+    }
+}
+
 impl Dir {
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.parts[0].as_fd()
+    }
+
+    /// How many directories it is stacked of, each of which is open.
+    pub fn height(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The same below a directory that was just made for it.
+    pub fn under(mut self, upper: Arc<OwnedFd>) -> Self {
+        self.parts.insert(0, upper);
+        self
     }
 
     /// What the stack shows under a name.

@@ -6,7 +6,7 @@ use super::{
         error::{Result, StepError},
         key::Key,
         pack::xattrs,
-        view::{Node, View},
+        view::{Cursor, Leaf, Node},
     },
     find::{Found, Item, Origin},
     seen::Seen,
@@ -28,6 +28,7 @@ const BUFFER: usize = 256 << 10;
 /// Of everything that the sources stand for.
 pub fn digest(origin: &Origin, found: &[Found], seen: Option<&Seen>, cancelled: &AtomicBool) -> Result<Digest> {
     let mut key = Key::new("content").number(found.len() as u64);
+    let mut cursor = Cursor::new(&origin.view);
     for found in found {
         key = key.bytes(found.name.as_bytes()).flag(found.is_dir()).number(found.items.len() as u64);
         // Also a directory itself: an archive is told from it, and its state goes nowhere.
@@ -35,13 +36,13 @@ pub fn digest(origin: &Origin, found: &[Found], seen: Option<&Seen>, cancelled: 
             if cancelled.load(Ordering::Relaxed) {
                 return Err(StepError::Abandoned("the build was cancelled".into()));
             }
-            key = item_key(key, origin, item, seen).map_err(StepError::file("read", &item.path))?;
+            key = item_key(key, origin, &mut cursor, item, seen).map_err(StepError::file("read", &item.path))?;
         }
     }
     Ok(key.finish())
 }
 
-fn item_key(key: Key, origin: &Origin, item: &Item, seen: Option<&Seen>) -> io::Result<Key> {
+fn item_key(key: Key, origin: &Origin, cursor: &mut Cursor<'_>, item: &Item, seen: Option<&Seen>) -> io::Result<Key> {
     let stat = &item.stat;
     let owner = if origin.foreign { (0, 0) } else { (stat.st_uid, stat.st_gid) };
     let key = key.bytes(item.to.as_os_str().as_bytes()).number(stat.st_mode).number(owner.0).number(owner.1);
@@ -50,7 +51,7 @@ fn item_key(key: Key, origin: &Origin, item: &Item, seen: Option<&Seen>) -> io::
             let digest = match seen.and_then(|seen| seen.digest(&item.path, stat)) {
                 Some(digest) => digest,
                 None => {
-                    let digest = file(&origin.view, item)?;
+                    let digest = file(cursor, item)?;
                     if let Some(seen) = seen {
                         seen.remember(&item.path, stat, digest);
                     }
@@ -60,7 +61,7 @@ fn item_key(key: Key, origin: &Origin, item: &Item, seen: Option<&Seen>) -> io::
             Ok(key.bytes(digest.as_bytes()))
         }
         FileType::Symlink => {
-            let leaf = leaf(&origin.view, item)?;
+            let leaf = leaf(cursor, item)?;
             Ok(key.bytes(leaf.target()?.as_os_str().as_bytes()))
         }
         FileType::CharacterDevice | FileType::BlockDevice => Ok(key.number(stat.st_rdev)),
@@ -68,8 +69,8 @@ fn item_key(key: Key, origin: &Origin, item: &Item, seen: Option<&Seen>) -> io::
     }
 }
 
-pub fn leaf(view: &View, item: &Item) -> io::Result<super::super::view::Leaf> {
-    match view.walk(&item.path, false)?.node {
+pub fn leaf(cursor: &mut Cursor<'_>, item: &Item) -> io::Result<Leaf> {
+    match cursor.node(&item.path)? {
         Some(Node::Leaf(leaf)) => Ok(leaf),
         _ => Err(changed()),
     }
@@ -80,8 +81,8 @@ pub fn changed() -> io::Error {
 }
 
 /// Bytes and xattrs: with both in one digest a file that is known need not be opened.
-fn file(view: &View, item: &Item) -> io::Result<Digest> {
-    let mut file = leaf(view, item)?.open()?;
+fn file(cursor: &mut Cursor<'_>, item: &Item) -> io::Result<Digest> {
+    let mut file = leaf(cursor, item)?.open()?;
     let mut hasher = Hasher::default();
     for (name, value) in attributes(&file)? {
         hasher.update(name.as_bytes_with_nul());

@@ -6,7 +6,7 @@
 use super::{
     super::{
         error::{Result, StepError},
-        view::{Node, View},
+        view::{Dir, Node, View},
     },
     pattern::Pattern,
 };
@@ -247,6 +247,18 @@ enum Step<S> {
     Leave,
 }
 
+/// Descriptors of directories that are kept open while what is in them is looked at.
+const MAX_OPEN: usize = 128;
+
+/// A directory whose entries are looked at.
+struct Level<S> {
+    /// Left to see, last name first.
+    left: Vec<(PathBuf, Stat)>,
+    /// `None` where too many are open: its directories are found from the top again.
+    dir: Option<Dir>,
+    state: S,
+}
+
 /// Goes through a directory, parents first, in the order of names. `see` is told the path below `root`, the path in the
 /// origin, and the state of the directory above.
 fn walk<S>(
@@ -255,40 +267,46 @@ fn walk<S>(
     see: &mut dyn FnMut(&Path, &Path, &Stat, &S) -> Step<S>,
     start: S,
 ) -> Result<()> {
-    let mut levels: Vec<(Vec<(PathBuf, Stat)>, S)> = vec![(entries(origin, root)?, start)];
-    while let Some((left, state)) = levels.last_mut() {
-        let Some((path, stat)) = left.pop() else {
-            levels.pop();
+    let (dir, left) = entries(origin, None, root)?;
+    let mut open = dir.height();
+    let mut levels = vec![Level { left, dir: Some(dir), state: start }];
+    while let Some(level) = levels.last_mut() {
+        let Some((path, stat)) = level.left.pop() else {
+            open -= levels.pop().and_then(|level| level.dir).map_or(0, |dir| dir.height());
             continue;
         };
         let to = path.strip_prefix(root).unwrap_or(&path);
-        if let Step::Enter(next) = see(to, &path, &stat, state)
+        if let Step::Enter(state) = see(to, &path, &stat, &level.state)
             && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
         {
+            let (dir, left) = entries(origin, level.dir.as_ref(), &path)?;
             if levels.len() > MAX_DEPTH {
                 let deep = io::Error::from(io::ErrorKind::InvalidFilename);
                 return Err(StepError::file("look into", &path)(deep));
             }
-            let entries = entries(origin, &path)?;
-            levels.push((entries, next));
+            let dir = Some(dir).filter(|dir| open + dir.height() <= MAX_OPEN);
+            open += dir.as_ref().map_or(0, Dir::height);
+            levels.push(Level { left, dir, state });
         }
     }
     Ok(())
 }
 
-/// Last name first.
-fn entries(origin: &Origin, path: &Path) -> Result<Vec<(PathBuf, Stat)>> {
+/// The directory at `path`, which is one of `above`, and its entries, last name first.
+fn entries(origin: &Origin, above: Option<&Dir>, path: &Path) -> Result<(Dir, Vec<(PathBuf, Stat)>)> {
     let read = || {
-        let Some(Node::Dir(dir)) = origin.view.walk(path, false)?.node else {
-            return Err(io::Error::from(io::ErrorKind::NotADirectory));
+        let node = match (above, path.file_name()) {
+            (Some(above), Some(name)) => above.entry(name)?,
+            _ => origin.view.walk(path, false)?.node,
         };
+        let Some(Node::Dir(dir)) = node else { return Err(io::Error::from(io::ErrorKind::NotADirectory)) };
         let mut entries = Vec::new();
         for name in dir.names()?.into_iter().rev() {
             if let Some(stat) = dir.stat_of(&name)? {
                 entries.push((path.join(name), stat));
             }
         }
-        Ok(entries)
+        Ok((dir, entries))
     };
     read().map_err(StepError::file("read", path))
 }

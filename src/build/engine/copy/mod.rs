@@ -22,7 +22,7 @@ use super::{
     key::Key,
     step::{Engine, Snapshot},
     upper::Upper,
-    view::View,
+    view::{Cursor, View},
 };
 use crate::{
     build::{
@@ -213,7 +213,7 @@ fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found) -> R
         return Ok(false);
     }
     let path = &found.root.path;
-    let open = || content::leaf(&origin.view, &found.root)?.open();
+    let open = || content::leaf(&mut Cursor::new(&origin.view), &found.root)?.open();
     let mut file = open().map_err(StepError::file("read", path))?;
     let name = path.to_string_lossy();
     if !unpack::is_archive(&mut file) {

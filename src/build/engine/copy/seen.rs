@@ -12,6 +12,7 @@ use crate::{
 use rustix::fs::Stat;
 use std::{
     collections::HashMap,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -31,7 +32,8 @@ pub struct Seen {
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<PathBuf, Known>,
+    /// By the bytes of the path: paths compare and hash part by part.
+    known: HashMap<Box<[u8]>, Known>,
     changed: bool,
 }
 
@@ -56,7 +58,7 @@ impl Seen {
 
     pub fn digest(&self, path: &Path, stat: &Stat) -> Option<Digest> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = state.known.get(path)?;
+        let known = state.known.get(path.as_os_str().as_bytes())?;
         (*known == Known::of(stat, known.digest)).then_some(known.digest)
     }
 
@@ -66,10 +68,10 @@ impl Seen {
         let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().checked_sub(changed);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if age.is_none_or(|age| age <= TICK) {
-            state.changed |= state.known.remove(path).is_some();
+            state.changed |= state.known.remove(path.as_os_str().as_bytes()).is_some();
             return;
         }
-        state.known.insert(path.to_owned(), known);
+        state.known.insert(path.as_os_str().as_bytes().into(), known);
         state.changed = true;
     }
 
@@ -99,8 +101,7 @@ impl Known {
         }
     }
 
-    fn write(&self, path: &Path, out: &mut Vec<u8>) {
-        let path = path.as_os_str().as_encoded_bytes();
+    fn write(&self, path: &[u8], out: &mut Vec<u8>) {
         let Ok(length) = u32::try_from(path.len()) else { return };
         out.extend_from_slice(&self.size.to_le_bytes());
         for number in [self.mtime.0, self.mtime.1, self.ctime.0, self.ctime.1] {
@@ -115,8 +116,7 @@ impl Known {
 }
 
 /// `None` for a file of another version, or half of one.
-fn parse(bytes: &[u8]) -> Option<HashMap<PathBuf, Known>> {
-    use std::os::unix::ffi::OsStrExt;
+fn parse(bytes: &[u8]) -> Option<HashMap<Box<[u8]>, Known>> {
     let mut rest = bytes.strip_prefix(HEADER)?;
     let mut known = HashMap::new();
     while !rest.is_empty() {
@@ -125,7 +125,7 @@ fn parse(bytes: &[u8]) -> Option<HashMap<PathBuf, Known>> {
         let length = u32::from_le_bytes(fixed[FIXED - 4..].try_into().ok()?) as usize;
         let path = rest.get(FIXED..FIXED + length)?;
         known.insert(
-            PathBuf::from(std::ffi::OsStr::from_bytes(path)),
+            path.into(),
             Known {
                 size: number(0)?,
                 mtime: (number(8)?, number(16)?),

@@ -10,17 +10,21 @@ use super::{
     super::{
         error::{Result, StepError},
         upper::{Making, Upper},
-        view::{Node, lexical},
+        view::{Cursor, Node, lexical},
     },
     content::{attributes, changed, leaf},
     find::{Found, Item, Origin},
     owner,
 };
 use crate::{build::op::Chmod, image::tree::Attributes};
-use rustix::fs::FileType;
+use rustix::{
+    fs::{self as rfs, FileType},
+    io::Errno,
+};
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -60,9 +64,11 @@ impl<'a> Writer<'a> {
     /// One match of one source. `into` is for what always goes into a directory (`--parents`).
     pub fn copy(&mut self, origin: &Origin, found: &Found, into: bool) -> Result<()> {
         let target = self.target(&found.name, found.is_dir(), into)?;
+        let mut from = Cursor::new(&origin.view);
         if !found.is_dir() {
             let (parent, name) = parts(&target)?;
-            return self.leaf(origin, &found.root, &parent, &name).map_err(|error| match_dir(error, &target));
+            let copied = self.leaf(origin, &mut from, &found.root, &parent, &name);
+            return copied.map_err(|error| match_dir(error, &target));
         }
         match self.upper.walk(&target, false).map_err(StepError::file("copy to", &target))?.node {
             Some(Node::Dir(_)) => {}
@@ -78,9 +84,10 @@ impl<'a> Writer<'a> {
             let to = target.join(&item.to);
             let (parent, name) = parts(&to)?;
             if item.kind() == FileType::Directory {
-                self.directory(origin, item, &parent, &name, &to)?;
+                self.directory(origin, &mut from, item, &parent, &name, &to)?;
             } else {
-                self.leaf(origin, item, &parent, &name).map_err(|error| match_dir(error, &to))?;
+                let copied = self.leaf(origin, &mut from, item, &parent, &name);
+                copied.map_err(|error| match_dir(error, &to))?;
             }
         }
         Ok(())
@@ -125,9 +132,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn directory(&mut self, origin: &Origin, item: &Item, parent: &Path, name: &OsStr, to: &Path) -> Result<()> {
+    fn directory(
+        &mut self,
+        origin: &Origin,
+        from: &mut Cursor<'_>,
+        item: &Item,
+        parent: &Path,
+        name: &OsStr,
+        to: &Path,
+    ) -> Result<()> {
         let wrong = |error| StepError::file("copy to", to)(error);
-        let Some(Node::Dir(source)) = origin.view.walk(&item.path, false).map_err(wrong)?.node else {
+        let Some(Node::Dir(source)) = from.node(&item.path).map_err(wrong)? else {
             return Err(wrong(changed()));
         };
         let mut attributes = self.attributes(origin, item)?;
@@ -141,8 +156,15 @@ impl<'a> Writer<'a> {
         self.upper.change_directory(to, &attributes).map_err(wrong)
     }
 
-    fn leaf(&mut self, origin: &Origin, item: &Item, parent: &Path, name: &OsStr) -> io::Result<()> {
-        let source = leaf(&origin.view, item)?;
+    fn leaf(
+        &mut self,
+        origin: &Origin,
+        from: &mut Cursor<'_>,
+        item: &Item,
+        parent: &Path,
+        name: &OsStr,
+    ) -> io::Result<()> {
+        let source = leaf(from, item)?;
         let mut attributes_of = self.attributes(origin, item).map_err(|error| io::Error::other(error.to_string()))?;
         self.upper.make_way(parent, name)?;
         match item.kind() {
@@ -157,7 +179,7 @@ impl<'a> Writer<'a> {
                     return Err(changed());
                 }
                 let mut file = self.upper.new_file(parent, name)?;
-                io::copy(&mut from, &mut file)?;
+                copy_bytes(&mut from, &mut file, u64::try_from(item.stat.st_size).unwrap_or(0))?;
                 attributes_of.xattrs = attributes(&from)?;
                 Upper::finish_file(&file, &attributes_of)?;
                 if !same(&rustix::fs::fstat(&from)?, &item.stat) {
@@ -185,6 +207,30 @@ impl<'a> Writer<'a> {
         let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
         Ok(Attributes { uid, gid, mode, mtime: (stat.st_mtime, nanos), xattrs: Vec::new() })
     }
+}
+
+/// All of a file of `size` bytes. Its length is known, so that the kernel is asked once, and not again for the end.
+fn copy_bytes(from: &mut File, to: &mut File, size: u64) -> io::Result<()> {
+    if size == 0 {
+        // Files of proc(5) have bytes all the same.
+        return io::copy(from, to).map(drop);
+    }
+    let mut left = size;
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(usize::MAX);
+        match rfs::copy_file_range(&*from, None, &*to, None, want) {
+            // It is shorter than it was: whoever compares will see that.
+            Ok(0) => return Ok(()),
+            Ok(length) => left -= length as u64,
+            Err(Errno::INTR) => {}
+            // Between file systems, or of one that cannot.
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF | Errno::IO) => {
+                return io::copy(from, to).map(drop);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Nothing was written to the file since.
