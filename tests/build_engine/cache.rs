@@ -25,6 +25,12 @@ pub const TESTS: &[Test] = &[
     ("an_image_that_was_removed_comes_back_from_the_cache", an_image_that_was_removed_comes_back_from_the_cache),
     ("pruning_leaves_images_whole", pruning_leaves_images_whole),
     ("with_an_epoch_two_hosts_build_the_same_image", with_an_epoch_two_hosts_build_the_same_image),
+    (
+        "a_copy_is_reused_on_another_root_that_looks_the_same_to_it",
+        a_copy_is_reused_on_another_root_that_looks_the_same_to_it,
+    ),
+    ("a_copy_is_made_anew_where_its_root_looks_another_way", a_copy_is_made_anew_where_its_root_looks_another_way),
+    ("stages_side_by_side_copy_the_same_once", stages_side_by_side_copy_the_same_once),
     ("another_store_takes_the_image_in", another_store_takes_the_image_in),
     ("a_step_of_two_builds_runs_once", a_step_of_two_builds_runs_once),
     ("skopeo_reads_the_image", skopeo_reads_the_image),
@@ -160,7 +166,8 @@ fn pruning_leaves_images_whole() {
     let recent = Prune { unused_for: Some(Duration::from_secs(3600)), ..Prune::default() };
     assert_eq!(prune(&world.store, &world.layout, recent).unwrap().unwrap().records, 0);
     let pruned = prune(&world.store, &world.layout, Prune { mounts: true, ..Prune::default() }).unwrap().unwrap();
-    assert_eq!((pruned.records, pruned.layers), (4, 0));
+    // A copy has one more, by what it sees of its root.
+    assert_eq!((pruned.records, pruned.layers), (6, 0));
     assert_eq!(tree(&image.layers[0]), before);
     world.store.remove(&Reference::parse("built:1").unwrap(), false, &nobody).unwrap();
     let pruned = prune(&world.store, &world.layout, Prune::default()).unwrap().unwrap();
@@ -168,6 +175,80 @@ fn pruning_leaves_images_whole() {
     assert_eq!(fs::read_dir(world.dir.join("data/build/layers")).unwrap().count(), 0);
     world.build(usual());
     assert_eq!(world.counts(), (4, 1));
+    world.assert_clean();
+}
+
+/// base, RUN `before`, COPY src to `destination`, RUN
+fn copied_behind(before: &str, destination: &str) -> Plan {
+    let mut plans = Plans::new();
+    let base = plans.base();
+    let prepared = plans.run(base, before);
+    let copied = plans.copy(Some(prepared), &["src"], destination);
+    let read = plans.run(copied, "cat /app/src/[ab] > /read");
+    plans.plan(read)
+}
+
+fn a_copy_is_reused_on_another_root_that_looks_the_same_to_it() {
+    let (world, fresh) = (with_sources(), with_sources());
+    // The directory above is the same to the last tick of its clock, what is elsewhere is not.
+    let first = "mkdir -p /app /etc/x; touch -d @1600000000 /app /";
+    let second = "mkdir -p /app /etc/x; echo 2 > /etc/x/y; touch -d @1600000000 /app /";
+    world.build(copied_behind(first, "/app/src/"));
+    assert_eq!(world.counts(), (3, 1));
+    let image = world.build(copied_behind(second, "/app/src/"));
+    // RUN, RUN; the copy in between is there.
+    assert_eq!(world.counts(), (2, 2));
+    let anew = fresh.build(copied_behind(second, "/app/src/"));
+    assert_eq!(fresh.counts(), (3, 1));
+    assert_eq!(tree(&image.layers[1]), tree(&anew.layers[1]));
+    assert_eq!(fs::read_to_string(image.layers[0].join("read")).unwrap(), "ab");
+    // From now on it is a result of this root as well.
+    world.build(copied_behind(second, "/app/src/"));
+    assert_eq!(world.counts(), (0, 4));
+    let pruned = prune(&world.store, &world.layout, Prune { keep_bytes: Some(1 << 30), ..Prune::default() });
+    assert_eq!(pruned.unwrap().unwrap().layers, 0);
+    world.assert_clean();
+}
+
+fn a_copy_is_made_anew_where_its_root_looks_another_way() {
+    let world = with_sources();
+    let touch = "touch -c -d @1600000000 /app /app/src /; true";
+    let roots = [
+        "mkdir /app",
+        "mkdir -m 700 /app",
+        "mkdir /app; chown 5:5 /app",
+        "mkdir -p /app/src; echo old > /app/src/a",
+        "mkdir -p /app/src/other",
+        "mkdir -p /app/src; chmod 750 /app/src",
+        "mkdir -p /real/src /app; ln -s /real/src /app/src",
+    ];
+    for root in roots {
+        let image = world.build(copied_behind(&format!("{root}; {touch}"), "/app/src/"));
+        assert_eq!(world.counts(), (3, 1), "{root}");
+        assert_eq!(fs::read_to_string(image.layers[0].join("read")).unwrap(), "ab", "{root}");
+    }
+    let image = world.build(copied_behind(&format!("mkdir -m 700 /app; echo; {touch}"), "/app/src/"));
+    assert_eq!(world.counts(), (2, 2));
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(image.layers[1].join("app")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+}
+
+fn stages_side_by_side_copy_the_same_once() {
+    let world = with_sources();
+    let mut plans = Plans::new();
+    let base = plans.base();
+    let mut sources = Vec::new();
+    for number in 0..3 {
+        let copied = plans.copy(Some(base), &["src"], "/src/");
+        let run = plans.run(copied, &format!("echo {number} > /out{number}"));
+        sources.push(CopySource::Path { from: Source::Step(run), path: format!("/out{number}") });
+    }
+    let end = plans.copy_with(None, &[], "/", |copy| copy.sources = sources);
+    let plan = plans.plan(end);
+    world.build(plan);
+    // One copy, three programs, and what gathers them.
+    assert_eq!(world.counts(), (5, 3));
     world.assert_clean();
 }
 

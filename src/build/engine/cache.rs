@@ -12,7 +12,7 @@ use crate::{
 use rustix::fs::{self as rfs, AtFlags, CWD, Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     fs::{self, File},
     io,
@@ -155,6 +155,11 @@ impl Record {
     pub fn new(title: &str, id: Digest, created: String, bytes: u64) -> Self {
         Self { title: title.to_owned(), id, layer: String::new(), created, bytes, packed: None, boot: None }
     }
+
+    /// The same files as the result of a step that steps above shall be keyed by in another way.
+    pub fn known_as(self, id: Digest) -> Self {
+        Self { id, ..self }
+    }
 }
 
 /// Sixteen digits.
@@ -199,26 +204,29 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
         // The last used first: they are the ones to stay.
         records.sort_by_key(|known| std::cmp::Reverse(known.used));
         let (now, mut total) = (SystemTime::now(), 0);
+        // A layer may be the result of several steps, and takes its room once.
+        let mut given_up: HashMap<OsString, u64> = HashMap::new();
         for known in &records {
             let Some(record) = &known.record else {
                 remove_file(&known.path)?;
                 pruned.records += 1;
                 continue;
             };
+            let layer = OsString::from(&record.layer);
+            let more = if kept.contains(&layer) && !linked.contains(&layer) { 0 } else { record.bytes };
             let recent = wanted.unused_for.is_some_and(|age| known.used + age > now);
-            let fits = wanted.keep_bytes.is_some_and(|limit| total + record.bytes <= limit);
+            let fits = wanted.keep_bytes.is_some_and(|limit| total + more <= limit);
             if recent || fits {
-                total += record.bytes;
-                kept.insert(record.layer.clone().into());
+                total += more;
+                kept.insert(layer);
             } else {
                 remove_file(&known.path)?;
                 pruned.records += 1;
-                // What an image has as well stays on the disk.
-                if !linked.contains(&OsString::from(&record.layer)) {
-                    pruned.bytes += record.bytes;
-                }
+                given_up.insert(layer, record.bytes);
             }
         }
+        // What an image has as well stays on the disk.
+        pruned.bytes = given_up.iter().filter(|(layer, _)| !kept.contains(*layer)).map(|(_, bytes)| bytes).sum();
         pruned.layers = move_others(&layout.build_layers(), &kept, workshop)?;
         if wanted.mounts {
             pruned.mounts = move_others(&layout.build_mounts(), &HashSet::new(), workshop)?;

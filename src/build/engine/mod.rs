@@ -158,6 +158,7 @@ async fn open(
             cancelled: AtomicBool::new(false),
             cgroups,
             seen,
+            scans: copy::scan::Scans::default(),
             program: Mutex::default(),
             private,
             layout,

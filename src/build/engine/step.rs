@@ -54,6 +54,7 @@ pub struct Engine {
     /// Below it the cgroups of steps.
     pub cgroups: PathBuf,
     pub(super) seen: HashMap<String, Arc<Seen>>,
+    pub(super) scans: copy::scan::Scans,
     pub(super) program: Mutex<Option<Arc<OwnedFd>>>,
     /// Made when it is needed.
     pub(super) private: PathBuf,
@@ -367,7 +368,7 @@ async fn copy_files(
     {
         return Ok(done);
     }
-    let _turn = engine.turn().await?;
+    let permit = engine.turn().await?;
     let mut downloads = Vec::new();
     for source in &op.sources {
         if let CopySource::Url { url, checksum } = source {
@@ -375,14 +376,26 @@ async fn copy_files(
         }
     }
     let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
-    let mut gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, downloads)).await?;
-    let keys: Vec<Digest> = quick.into_iter().chain([gathered.key]).collect();
-    if let Some(done) = engine.look_up(step, &keys[keys.len() - 1..], root.as_deref()) {
-        if let (Some(quick), Some(From::Step { record, .. })) = (quick, done.snapshot.layers.last().map(|l| &l.from)) {
-            engine.cache.write(&quick, record)?;
-        }
+    let gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, downloads)).await?;
+    let mut names = Names { quick, placed: None, content: gathered.key };
+    if let Some(done) = engine.copied(step, names, root.as_deref())? {
         return Ok(done);
     }
+    let (owned, given, below) = (engine.clone(), op.clone(), root.clone());
+    let look =
+        move || copy::footprint::footprint(&owned, &given, &gathered, below.as_deref()).map(|key| (gathered, key));
+    let (mut gathered, placed) = engine.clone().blocking(look).await?;
+    names.placed = placed;
+    // Who waits for another keeps nobody from working.
+    drop(permit);
+    let _alone = match step.no_cache {
+        true => None,
+        false => Some(turn::alone(&engine.layout, &placed.unwrap_or(gathered.key)).await?),
+    };
+    if let Some(done) = engine.copied(step, names, root.as_deref())? {
+        return Ok(done);
+    }
+    let _permit = engine.turn().await?;
     for (number, url, checksum) in gathered.absent() {
         let download = copy::fetch::fetch(engine, id, &url, checksum.as_deref(), true).await?;
         gathered.arrived(number, download);
@@ -390,7 +403,51 @@ async fn copy_files(
     let dir = engine.workshop.fresh("layer");
     let (owned, given, below, to) = (engine.clone(), op.clone(), root.clone(), dir.clone());
     engine.clone().blocking(move || gathered.write(&owned, &given, below.as_deref(), &to)).await?;
-    keep(engine, step, keys, dir, root).await
+    keep(engine, step, names.all(), dir, root).await
+}
+
+/// The keys of a COPY.
+#[derive(Clone, Copy)]
+struct Names {
+    /// By the steps that it reads.
+    quick: Option<Digest>,
+    /// By what it reads, and what it sees of its root.
+    placed: Option<Digest>,
+    /// By what it reads, and its root.
+    content: Digest,
+}
+
+impl Names {
+    /// The one that the result is known by comes last.
+    fn all(self) -> Vec<Digest> {
+        self.quick.into_iter().chain(self.placed).chain([self.content]).collect()
+    }
+}
+
+impl Engine {
+    /// The result of a COPY, where one of its names has it.
+    fn copied(&self, step: &Step, names: Names, root: Option<&Snapshot>) -> Result<Option<Done>> {
+        if step.no_cache {
+            return Ok(None);
+        }
+        let record = match (self.cache.find(&names.content), names.placed) {
+            (Some(record), _) => record,
+            (None, Some(placed)) => match self.cache.find(&placed) {
+                // The same files on another root: for those above it is a result of its own.
+                Some(record) => {
+                    let record = record.known_as(names.content);
+                    self.cache.write(&names.content, &record)?;
+                    record
+                }
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
+        if let Some(quick) = names.quick {
+            self.cache.write(&quick, &record)?;
+        }
+        Ok(Some(Done { snapshot: self.stacked(root, names.all(), record), cached: true }))
+    }
 }
 
 /// By what the program is given: the steps it stands on, the content of contexts that it has mounted.
@@ -434,10 +491,6 @@ fn source_key(engine: &Engine, from: &Source, source: &str, steps: &Steps) -> Re
     match from {
         Source::Step(id) => Ok(steps.get(id).ok_or_else(missing)?.id),
         Source::Scratch => Ok(Key::new("scratch").finish()),
-        Source::Context | Source::Named(_) => {
-            let origin = engine.origin(from, steps)?;
-            let found = copy::find::find(&origin, source, false, &Patterns::default())?;
-            copy::content::digest(&origin, &found, engine.seen(from).as_deref(), &engine.cancelled)
-        }
+        Source::Context | Source::Named(_) => Ok(copy::scan::scan(engine, steps, from, source, false, &[])?.digest),
     }
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! find      which files a source names: globs, ignore files, --exclude, --parents
 //! content   the digest of what is read, which is the step's name; seen: what need not be read again
+//! scan      find and content of a context's source, once a build
+//! footprint what of its root a step depends on
 //! write     where they go; owner: --chown, --chmod; unpack: archives of ADD
 //! fetch     downloads of ADD
 //! ```
@@ -11,8 +13,10 @@ mod compression;
 pub mod content;
 pub mod fetch;
 pub mod find;
+pub mod footprint;
 pub mod owner;
 mod pattern;
+pub mod scan;
 pub mod seen;
 pub mod unpack;
 pub mod write;
@@ -25,14 +29,12 @@ use super::{
     view::{Cursor, View},
 };
 use crate::{
-    build::{
-        dockerfile::Patterns,
-        op::{Chmod, Copy, CopySource, Source, StepId, Unpack},
-    },
+    build::op::{Chmod, Copy, CopySource, Source, StepId, Unpack},
     image::Digest,
 };
 use fetch::Download;
 use find::{Found, Origin};
+use scan::Scan;
 use std::{collections::HashMap, ffi::OsStr, fs::File, path::Path, sync::Arc};
 
 type Steps = HashMap<StepId, Arc<Snapshot>>;
@@ -49,7 +51,7 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
     if !all_steps {
         return Ok(None);
     }
-    let mut key = settings(engine, copy, steps, "copy by steps")?;
+    let mut key = settings(engine, copy, root_of(copy, steps)?, "copy by steps");
     for source in &copy.sources {
         key = match source {
             CopySource::Path { from: Source::Step(id), path } => {
@@ -64,13 +66,17 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
     Ok(Some(key.finish()))
 }
 
+/// What the step is put upon, as far as it looks at that.
+fn root_of(copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
+    match copy.root {
+        Some(id) if !copy.link => Ok(Some(steps.get(&id).ok_or_else(missing)?.id)),
+        _ => Ok(None),
+    }
+}
+
 /// Everything of the step but what it reads.
-fn settings(engine: &Engine, copy: &Copy, steps: &Steps, kind: &str) -> Result<Key> {
-    let root = match copy.root {
-        Some(id) if !copy.link => Some(steps.get(&id).ok_or_else(missing)?.id),
-        _ => None,
-    };
-    Ok(Key::new(kind)
+fn settings(engine: &Engine, copy: &Copy, root: Option<Digest>, kind: &str) -> Key {
+    Key::new(kind)
         .option(root, |key, id| key.bytes(id.as_bytes()))
         .text(&copy.destination)
         .option(copy.chown.as_deref(), Key::text)
@@ -85,7 +91,7 @@ fn settings(engine: &Engine, copy: &Copy, steps: &Steps, kind: &str) -> Result<K
             Unpack::Local => 1,
             Unpack::All => 2,
         })
-        .option(engine.options.epoch, Key::number))
+        .option(engine.options.epoch, Key::number)
 }
 
 fn missing() -> StepError {
@@ -99,26 +105,22 @@ pub struct Gathered {
 }
 
 enum Piece {
-    Files { origin: Arc<Origin>, found: Vec<Found> },
+    Files(Arc<Scan>),
     Inline(crate::build::op::InlineFile),
     Url { url: String, checksum: Option<String>, download: Download },
 }
 
 /// Looks at everything that the step reads; copies nothing.
 pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Download>) -> Result<Gathered> {
-    let exclude =
-        Patterns::new(copy.exclude.iter().map(String::as_str)).map_err(|bad| StepError::Refused(bad.to_string()))?;
     let mut downloads = downloads.into_iter();
     let mut pieces = Vec::with_capacity(copy.sources.len());
-    let mut key = settings(engine, copy, steps, "copy")?;
+    let mut key = settings(engine, copy, root_of(copy, steps)?, "copy");
     for source in &copy.sources {
         pieces.push(match source {
             CopySource::Path { from, path } => {
-                let origin = Arc::new(engine.origin(from, steps)?);
-                let found = find::find(&origin, path, copy.parents, &exclude)?;
-                let seen = engine.seen(from);
-                key = key.bytes(content::digest(&origin, &found, seen.as_deref(), &engine.cancelled)?.as_bytes());
-                Piece::Files { origin, found }
+                let scan = scan::scan(engine, steps, from, path, copy.parents, &copy.exclude)?;
+                key = key.bytes(scan.digest.as_bytes());
+                Piece::Files(scan)
             }
             CopySource::Inline(file) => {
                 key = key.text(&file.name).bytes(&file.content).number(file.mode);
@@ -170,10 +172,10 @@ impl Gathered {
         let mut writer = write::Writer::new(upper, &copy.destination, owner, chmod, engine.now(), &engine.cancelled);
         for piece in &self.pieces {
             match piece {
-                Piece::Files { origin, found } => {
-                    for found in found {
-                        if !(copy.unpack != Unpack::Never && unpacked(&mut writer, origin, found)?) {
-                            writer.copy(origin, found, copy.parents)?;
+                Piece::Files(scan) => {
+                    for found in &scan.found {
+                        if !(copy.unpack != Unpack::Never && unpacked(&mut writer, &scan.origin, found)?) {
+                            writer.copy(&scan.origin, found, copy.parents)?;
                         }
                     }
                 }
