@@ -52,6 +52,7 @@ bench: root release
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	scripts/packages.sh python3
 	tests/bench/pull.sh -m $(MUSTER) -o .cache/bench/pull.md
+	tests/bench/pull.sh -a -m $(MUSTER) -o .cache/bench/pull-guarded.md
 	tests/bench/build.sh -m $(MUSTER) -o .cache/bench/build.md
 
 release:

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Times cold pulls of one image by muster, docker, podman and skopeo from one registry, in one run on one machine.
 #
-#   pull.sh [-m MUSTER] [-r RUNS] [-l LAYERS] [-s MIB] [-d DIRECTORY] [-o TABLE.md]
+#   pull.sh [-a] [-m MUSTER] [-r RUNS] [-l LAYERS] [-s MIB] [-d DIRECTORY] [-o TABLE.md]
 #
-# The registry is Debian's docker-registry on loopback. The image has LAYERS layers, each with some MIB of real files (of
+# The registry is Debian's docker-registry on loopback; with -a it speaks TLS and wants a user and a password. The image has LAYERS layers, each with some MIB of real files (of
 # DIRECTORY), packed with gzip. Everything happens in a network and mount namespace that goes when this ends, with all
 # data on one file system. Runs alternate between the engines; between two runs the data of the last is removed and the
 # disk is given the time to settle. podman and skopeo take part when they are installed. skopeo is shown twice: into
@@ -15,9 +15,10 @@ export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-muster=$top/target/x86_64-unknown-linux-gnu/release/muster runs=3 layers=8 size=110 files=/usr table=/dev/null
-while getopts m:r:l:s:d:o: option; do
+muster=$top/target/x86_64-unknown-linux-gnu/release/muster runs=3 layers=8 size=110 files=/usr table=/dev/null guarded=
+while getopts am:r:l:s:d:o: option; do
     case $option in
+        a) guarded=yes ;;
         m) muster=$OPTARG ;;
         r) runs=$OPTARG ;;
         l) layers=$OPTARG ;;
@@ -46,6 +47,16 @@ export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/config
 mkdir -p "$work/config" "$work/image/blobs/sha256"
 # podman insists on the file.
 echo '{}' >"$work/config/config.json"
+http="addr: '127.0.0.1:5000'" access=
+if [ -n "$guarded" ]; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+    http+=", tls: {certificate: $work/cert.pem, key: $work/key.pem}"
+    # bcrypt of `open sesame`
+    echo 'me:$2b$04$0xBgHolFlnTo9r/Qwhv.s.ZLU.Mif8riBwAvL8j9Gg5V3OFe7Nc0y' >"$work/passwords"
+    access="auth: {htpasswd: {realm: bench, path: $work/passwords}}"
+    echo "{\"auths\":{\"127.0.0.1:5000\":{\"auth\":\"$(printf "me:open sesame" | base64)\"}}}" >"$work/config/config.json"
+fi
 processes=()
 cgroups_before=$(find /sys/fs/cgroup -maxdepth 2 -type d -name docker 2>/dev/null | sort)
 
@@ -69,7 +80,8 @@ cat >"$work/registry.yml" <<END
 version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: $work/registry}}
-http: {addr: '127.0.0.1:5000'}
+http: {$http}
+$access
 END
 "$registry" serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
 processes+=($!)
@@ -135,6 +147,8 @@ docker version >/dev/null || fail "dockerd does not answer within 30 s"
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 
+# For podman and skopeo, which read the same form; docker-registry would take it for a setting of its own.
+[ -z "$guarded" ] || export REGISTRY_AUTH_FILE=$work/config/config.json
 storage=(--root "$work/podman/root" --runroot "$work/podman/run" --storage-driver overlay)
 engines=(docker muster)
 command -v podman >/dev/null && engines+=(podman)
@@ -206,6 +220,6 @@ own=$(median muster)
             printf "| %s | %.2f s | %s |\n", what, theirs, what == "muster" ? "" : sprintf("1/%.2f", theirs / own) }'
     done
     echo
-    echo "$(cat "$work/sizes"). Medians of $runs runs; kernel $(uname -r), $(nproc) cores."
+    echo "$(cat "$work/sizes")${guarded:+, over TLS with a password}. Medians of $runs runs; kernel $(uname -r), $(nproc) cores."
     echo "Largest resident set of muster: $(sort -n "$work/memory" | tail -n 1) KiB (target: under 102400)."
 } | tee "$table"
