@@ -56,6 +56,8 @@ pub struct Up {
     pub always_recreate_deps: bool,
     /// No warning about orphans (`COMPOSE_IGNORE_ORPHANS`).
     pub ignore_orphans: bool,
+    /// Services whose images are built before anything else. `up` has built them when it asks; `plan` only tells.
+    pub builds: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

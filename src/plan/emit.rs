@@ -21,8 +21,8 @@ pub struct Emission<'s, 'a> {
     scene: &'s Scene<'a>,
     options: &'s Up,
     plan: Plan,
-    /// By reference.
-    pulls: HashMap<&'a str, OpId>,
+    /// Pulls and builds, by reference.
+    images: HashMap<&'a str, OpId>,
     /// By key.
     networks: HashMap<&'a str, OpId>,
     volumes: HashMap<&'a str, OpId>,
@@ -37,7 +37,7 @@ impl<'s, 'a> Emission<'s, 'a> {
             scene,
             options,
             plan: Plan { project: scene.name.to_owned(), verb: verb.to_owned(), ..Plan::default() },
-            pulls: HashMap::new(),
+            images: HashMap::new(),
             networks: HashMap::new(),
             volumes: HashMap::new(),
             stops: HashMap::new(),
@@ -64,9 +64,13 @@ impl<'s, 'a> Emission<'s, 'a> {
     }
 
     fn new_resources(&mut self, decisions: &Decisions<'a>) {
+        for (image, (service, cause)) in &decisions.needs.builds {
+            let op = Op::BuildImage { service: (*service).to_owned(), image: (*image).to_owned() };
+            self.images.insert(image, self.plan.push(op, cause.clone(), Vec::new()));
+        }
         for (image, (policy, cause)) in &decisions.needs.pulls {
             let op = Op::PullImage { image: (*image).to_owned(), policy: *policy };
-            self.pulls.insert(image, self.plan.push(op, cause.clone(), Vec::new()));
+            self.images.insert(image, self.plan.push(op, cause.clone(), Vec::new()));
         }
         for (key, cause) in &decisions.needs.new_networks {
             let op = Op::CreateNetwork { key: (*key).to_owned() };
@@ -250,7 +254,7 @@ impl<'s, 'a> Emission<'s, 'a> {
     /// What has to be there before a container of `service` is made. Networks that are made anew are not among it
     /// before their old containers are gone.
     fn ready(&self, service: &Service) -> Vec<OpId> {
-        let image = self.pulls.get(service.reference());
+        let image = self.images.get(service.reference());
         let networks = service.networks.keys().filter_map(|key| self.networks.get(key.as_str()));
         let volumes = service.volumes.iter().filter_map(|mount| match &mount.kind {
             MountKind::Volume { source, .. } => self.volumes.get(source.as_str()),

@@ -44,6 +44,11 @@ pub enum Op {
         image: String,
         policy: PullPolicy,
     },
+    /// Of `muster plan` alone: `up` and `build` do it before they ask for a plan.
+    BuildImage {
+        service: String,
+        image: String,
+    },
     /// Of `muster push` alone.
     PushImage {
         image: String,
@@ -148,6 +153,7 @@ impl Op {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::PullImage { .. } => "pull",
+            Self::BuildImage { .. } => "build",
             Self::PushImage { .. } => "push",
             Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => "create",
             Self::RemoveNetwork { .. }
@@ -163,7 +169,9 @@ impl Op {
     /// `Container`, `Network`, `Volume`, `Image` or `Service`, as docker compose prints them.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::PullImage { .. } | Self::PushImage { .. } | Self::RemoveImage { .. } => "Image",
+            Self::PullImage { .. } | Self::BuildImage { .. } | Self::PushImage { .. } | Self::RemoveImage { .. } => {
+                "Image"
+            }
             Self::CreateNetwork { .. } | Self::RemoveNetwork { .. } => "Network",
             Self::CreateVolume { .. } | Self::RemoveVolume { .. } => "Volume",
             Self::AwaitCondition { .. } => "Service",
@@ -173,7 +181,10 @@ impl Op {
     /// Name of what it acts on.
     pub fn object(&self) -> &str {
         match self {
-            Self::PullImage { image, .. } | Self::PushImage { image } | Self::RemoveImage { image } => image,
+            Self::PullImage { image, .. }
+            | Self::BuildImage { image, .. }
+            | Self::PushImage { image }
+            | Self::RemoveImage { image } => image,
             Self::CreateNetwork { key } | Self::CreateVolume { key } => key,
             Self::RemoveNetwork { name } | Self::RemoveVolume { name } => name,
             Self::CreateContainer { name, .. }

@@ -40,6 +40,7 @@ fn line(plan: &Plan, id: OpId) -> [String; 5] {
 /// Containers, networks and volumes by what becomes of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    pub build: usize,
     pub pull: usize,
     pub create: usize,
     /// Removed and made anew.
@@ -62,6 +63,7 @@ impl Summary {
         let (mut removed, mut started, mut stopped) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (id, planned) in plan.ops.iter().enumerate() {
             match &planned.op {
+                Op::BuildImage { .. } => summary.build += 1,
                 Op::PullImage { .. } => summary.pull += 1,
                 // No plan that is shown has it.
                 Op::PushImage { .. } => {}
@@ -116,8 +118,9 @@ fn replaced(plan: &Plan) -> HashSet<(OpId, OpId)> {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pull, create, recreate, remove, start, restart, stop, unchanged } = self;
+        let Self { build, pull, create, recreate, remove, start, restart, stop, unchanged } = self;
         let counts = [
+            (*build, "build", false),
             (*pull, "pull", false),
             (*create, "create", true),
             (*recreate, "recreate", true),

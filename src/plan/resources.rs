@@ -14,6 +14,8 @@ pub struct Needs<'a> {
     pub new_volumes: IndexMap<&'a str, Cause>,
     /// By reference.
     pub pulls: IndexMap<&'a str, (PullPolicy, Cause)>,
+    /// By reference: the service that has the Dockerfile.
+    pub builds: IndexMap<&'a str, (&'a str, Cause)>,
     pub warnings: Vec<String>,
 }
 
@@ -23,6 +25,7 @@ impl<'a> Needs<'a> {
         project: &'a Project,
         services: &[&'a Service],
         pull: Option<PullPolicy>,
+        builds: &[String],
     ) -> Result<Self, PlanError> {
         let mut needs = Self::default();
         for (key, network) in &project.networks {
@@ -37,7 +40,11 @@ impl<'a> Needs<'a> {
             }
         }
         for service in services {
-            needs.image(scene, service, pull.unwrap_or(service.pull_policy))?;
+            if builds.contains(&service.name) {
+                needs.build(scene, service);
+            } else {
+                needs.image(scene, service, pull.unwrap_or(service.pull_policy))?;
+            }
         }
         Ok(needs)
     }
@@ -84,6 +91,20 @@ impl<'a> Needs<'a> {
             Some(_) => {}
         }
         Ok(())
+    }
+
+    fn build(&mut self, scene: &Scene<'a>, service: &'a Service) {
+        let there = scene.observed.images.get(service.reference()).is_some_and(Option::is_some);
+        let cause = match (there, service.pull_policy) {
+            (false, _) => "not built yet",
+            (true, PullPolicy::Build) => "the pull policy is build",
+            (true, _) => "--build",
+        };
+        self.builds.entry(service.reference()).or_insert((&service.name, Cause::new(cause)));
+        let containers = scene.observed.containers.iter();
+        for container in containers.filter(|container| !container.oneoff && container.service == service.name) {
+            self.warnings.push(format!("{} is replaced where the build gives another image", container.name));
+        }
     }
 
     fn image(&mut self, scene: &Scene<'a>, service: &'a Service, policy: PullPolicy) -> Result<(), PlanError> {

@@ -51,6 +51,10 @@ fn up_builds_what_is_not_there_and_builds_again_only_when_asked() {
     let stack = stack("build", ONE);
     dockerfile(&stack, "COPY page /page\nRUN tr a-z A-Z < /page > /shouted\n");
     stack.write("src/page", "hello\n");
+    let told = stack.run(&["plan"]);
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    assert!(told.code == 0 && lines[0].contains("build") && lines[0].ends_with("not built yet"), "{told:#?}");
+    assert!(lines.iter().any(|line| line.contains("create container") && line.contains("(after #0")), "{told:#?}");
     let first = stack.run(&["up", "-d"]);
     assert_eq!(first.code, 0, "{first:#?}");
     assert_eq!(stack.exec("web", &["cat", "/shouted"]), "HELLO");

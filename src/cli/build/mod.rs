@@ -25,6 +25,7 @@ use crate::{
     build::{Event, op::StepId},
     image::{Credentials, Image, Reference, Store},
     model::{Project, PullPolicy},
+    state::Layout,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use one::{News, Site};
@@ -75,8 +76,6 @@ pub fn prepare(
     if project.services.values().all(|service| service.build.is_none()) {
         return Ok(());
     }
-    let store = Store::open(&cx.layout)?;
-    let mut wanted = Vec::new();
     for name in closure(project, selection.named, selection.with_dependencies) {
         let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
@@ -85,20 +84,34 @@ pub fn prepare(
             let image = Wanted { name: service.image.clone(), policy };
             fetch::pull(cx, &[image], mode, None)?;
         }
-        let build = match selection.when {
-            When::Never => false,
-            When::Always => true,
-            When::Missing if service.scale == 0 => false,
-            When::Missing => policy == PullPolicy::Build || !is_here(&store, &service.image)?,
-        };
-        if build {
-            wanted.push(name);
-        }
     }
+    let wanted = due(&cx.layout, project, selection)?;
     if wanted.is_empty() {
         return Ok(());
     }
     services(cx, project, environment, &wanted, &Overrides::default(), mode).map(drop)
+}
+
+/// Those of the selected services whose images have to be built.
+pub fn due(layout: &Layout, project: &Project, selection: &Selection<'_>) -> Result<Vec<String>, Error> {
+    let mut due = Vec::new();
+    if selection.when == When::Never || project.services.values().all(|service| service.build.is_none()) {
+        return Ok(due);
+    }
+    let store = Store::open(layout)?;
+    for name in closure(project, selection.named, selection.with_dependencies) {
+        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let policy = selection.pull.unwrap_or(service.pull_policy);
+        let build = match selection.when {
+            When::Always => true,
+            _ if service.scale == 0 => false,
+            _ => policy == PullPolicy::Build || !is_here(&store, &service.image)?,
+        };
+        if build {
+            due.push(name);
+        }
+    }
+    Ok(due)
 }
 
 fn is_here(store: &Store, image: &str) -> Result<bool, Error> {

@@ -113,7 +113,18 @@ impl Creation {
 
     /// Brings the images here that are built: what the plan would not do.
     pub fn build_images(&self, cx: &mut Context, loaded: &Loaded, with_dependencies: bool) -> Result<(), Error> {
-        let selection = build::Selection {
+        let selection = self.selection(with_dependencies);
+        let mode = cx.progress_mode(&loaded.environment);
+        build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)
+    }
+
+    /// Services whose images `build_images` would build.
+    pub fn builds(&self, cx: &Context, loaded: &Loaded, with_dependencies: bool) -> Result<Vec<String>, Error> {
+        build::due(&cx.layout, &loaded.project, &self.selection(with_dependencies))
+    }
+
+    fn selection(&self, with_dependencies: bool) -> build::Selection<'_> {
+        build::Selection {
             named: &self.services,
             with_dependencies,
             pull: self.pull.and_then(Pull::policy),
@@ -122,9 +133,7 @@ impl Creation {
                 (_, true) => When::Never,
                 _ => When::Missing,
             },
-        };
-        let mode = cx.progress_mode(&loaded.environment);
-        build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)
+        }
     }
 
     fn up(&self, cx: &Context, loaded: &Loaded) -> Result<Up, Error> {

@@ -8,7 +8,7 @@ use crate::{
         exit::{Code, Outcome},
         output::Format,
     },
-    model::intent::Intent,
+    model::intent::{Intent, Up},
     plan,
 };
 use std::io::Write;
@@ -29,7 +29,8 @@ pub struct Args {
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let loaded = args.flags.creation.load(cx)?;
     let project = loaded.project.name.clone();
-    let intent = Intent::Up(args.flags.up(cx, &loaded)?);
+    let builds = args.flags.creation.builds(cx, &loaded, !args.flags.no_deps)?;
+    let intent = Intent::Up(Up { builds, ..args.flags.up(cx, &loaded)? });
     let request = converge::request(cx, loaded, intent, None)?;
     let door = Door::new(cx, &project);
     let err = &mut cx.err;

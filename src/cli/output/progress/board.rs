@@ -181,6 +181,7 @@ impl Board {
 fn words(op: &Op) -> (&'static str, &'static str) {
     match op {
         Op::PullImage { .. } => ("Pulling", "Pulled"),
+        Op::BuildImage { .. } => ("Building", "Built"),
         Op::PushImage { .. } => ("Pushing", "Pushed"),
         Op::CreateContainer { replaces: Some(_), .. } => ("Recreate", "Recreated"),
         Op::CreateNetwork { .. } | Op::CreateVolume { .. } | Op::CreateContainer { .. } => ("Creating", "Created"),
