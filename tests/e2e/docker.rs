@@ -13,7 +13,8 @@ use super::{
 };
 use serde_json::json;
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -28,7 +29,7 @@ fn ports_and_networks_work_beside_dockers_forward_drop() {
         return;
     }
     // dockerd drops what is forwarded when it is the one who switched forwarding on.
-    std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+    fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
     let docker = Docker::start();
     let rules = Command::new("iptables-save").output().unwrap();
     let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
@@ -107,6 +108,115 @@ fn images_go_between_docker_and_muster_by_registry_and_by_archive() {
     stack.ok(&["down", "-t", "0"]);
 }
 
+/// What an archive of a layer can get wrong between one builder and another engine.
+const BUILT: &str = "
+FROM scratch AS base
+COPY --from=root / /
+FROM base
+RUN echo first > /keep; echo second > /gone; ln /keep /hard; mkdir -p /dir/in; touch /dir/in/file
+RUN rm /gone; rm -r /dir; mkdir /dir; chown 5:6 /keep; ln -s keep /link; chmod 4755 /bin/busybox
+COPY --chown=7:8 --chmod=640 page /page
+USER 7
+WORKDIR /work
+ENTRYPOINT [\"/bin/sh\", \"-c\", \"cat /keep /hard /link /page; ls -A /dir; test ! -e /gone; stat -c %u:%g:%a /keep /page; pwd; id -u\"]
+";
+
+#[test]
+fn what_muster_builds_others_run_and_the_other_way_round() {
+    if !Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("skipped: docker.io is not installed");
+        return;
+    }
+    if !inside("docker::what_muster_builds_others_run_and_the_other_way_round") {
+        return;
+    }
+    let Some(registry) = Registry::start() else { return };
+    let docker = Docker::start();
+    let stack = Stack::new("builds", "services: {}");
+    let ours = format!("127.0.0.1:{}/team/built:1", registry.port);
+    stack.write("src/Dockerfile", BUILT);
+    stack.write("src/page", "page\n");
+    let root = stack.ground.rootfs();
+    stack.compose(&format!(
+        "services: {{x: {{image: '{ours}', build: {{context: src, additional_contexts: {{root: '{}'}}}}}}}}",
+        root.display()
+    ));
+    let expected = "first\nfirst\nfirst\npage\n5:6:644\n7:8:640\n/work\n7\n";
+    stack.ok(&["build"]);
+    assert_eq!(stack.ok(&["run", "--rm", "-T", "x"]), expected);
+    stack.ok(&["push", "-q"]);
+    let said = |mut command: Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    said(docker.client(&["pull", "-q", &ours]));
+    assert_eq!(said(docker.client(&["run", "--rm", "--network", "none", &ours])), expected);
+    match Podman::new() {
+        Some(podman) => {
+            said(podman.client(&["pull", "-q", "--tls-verify=false", &ours]));
+            let limits = ["--ulimit", "nofile=256:256", "--ulimit", "nproc=256:256"];
+            let run = [&["run", "--rm", "--network=none"], &limits[..], &[&ours]].concat();
+            assert_eq!(said(podman.client(&run)), expected);
+        }
+        None => eprintln!("without podman, which is not installed"),
+    }
+
+    // A build of docker's upon ours, and one of ours upon that.
+    let theirs = format!("127.0.0.1:{}/team/theirs:1", registry.port);
+    stack.write("theirs/Dockerfile", &format!("FROM {ours}\nUSER 0\nRUN rm /link; echo third > /keep\n"));
+    let context = stack.directory().join("theirs").display().to_string();
+    let mut build = docker.client(&["build", "-q", "--network", "none", "-t", &theirs, &context]);
+    build.env("DOCKER_BUILDKIT", "0");
+    said(build);
+    said(docker.client(&["push", "-q", &theirs]));
+    stack.write("last/Dockerfile", &format!("FROM {theirs}\nRUN ln -s /hard /link; rm /page; echo last > /page\n"));
+    stack.compose("services: {y: {build: last}}");
+    stack.ok(&["build"]);
+    assert_eq!(stack.ok(&["run", "--rm", "-T", "y"]), "third\nfirst\nfirst\nlast\n5:6:644\n0:0:644\n/work\n0\n");
+    stack.ok(&["down", "-t", "0"]);
+}
+
+/// podman with images of its own.
+struct Podman {
+    storage: tempfile::TempDir,
+    /// The host's cgroups before.
+    cgroups: Vec<PathBuf>,
+}
+
+impl Podman {
+    fn new() -> Option<Self> {
+        let storage = tempfile::tempdir_in("/var/tmp").unwrap();
+        Path::new("/usr/bin/podman").exists().then(|| Self { storage, cgroups: Self::cgroups() })
+    }
+
+    fn client(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        command.arg("--root").arg(self.storage.path().join("root"));
+        command.arg("--runroot").arg(self.storage.path().join("run")).args(args);
+        command
+    }
+
+    /// Those that it makes above its containers and leaves behind.
+    fn cgroups() -> Vec<PathBuf> {
+        let tops = fs::read_dir("/sys/fs/cgroup").unwrap().map(|entry| entry.unwrap().path());
+        let below = tops.chain(["/sys/fs/cgroup".into()]).map(|top: PathBuf| top.join("libpod_parent"));
+        below.filter(|path| path.exists()).collect()
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.client(&["rmi", "-af"]).output();
+        for left in Self::cgroups().iter().filter(|path| !self.cgroups.contains(path)) {
+            let within = fs::read_dir(left).into_iter().flatten().flatten().map(|entry| entry.path());
+            for path in within.filter(|path| path.is_dir()).chain([left.clone()]) {
+                let _ = fs::remove_dir(path);
+            }
+        }
+    }
+}
+
 /// Runs the named test again in network and mount namespaces of its own; true in there.
 fn inside(name: &str) -> bool {
     if std::env::var_os("MUSTER_E2E_INSIDE").is_some() {
@@ -145,7 +255,7 @@ impl Docker {
             .arg(format!("unix://{}", path("sock").display()))
             .args(["--log-level", "error"])
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(path("log")).unwrap())
+            .stderr(fs::File::create(path("log")).unwrap())
             .spawn()
             .unwrap();
         let docker = Self { process, directory };
