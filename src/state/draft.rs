@@ -78,6 +78,22 @@ impl Drop for Draft {
     }
 }
 
+/// Removes the drafts in a directory whose writers are gone: for one with files that are seldom written twice.
+pub fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_ok() && is_at(&file, &path)? {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Long names that begin alike share one, and their writers wait for each other.
 fn fresh_name(name: &OsStr) -> OsString {
     let name = name.as_bytes();
@@ -141,6 +157,21 @@ mod tests {
         let said = Draft::beside(&dir.path().join("y"), 0o600).unwrap_err().to_string();
         assert!(said.contains(".muster-new-y is in the way"), "{said}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+    }
+
+    #[test]
+    fn what_the_dead_left_is_swept_and_what_the_living_write_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in [".muster-new-dead", "file"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        let living = Draft::beside(&path("living"), 0o600).unwrap();
+        sweep(dir.path()).unwrap();
+        living.place().unwrap();
+        let mut left = names(dir.path());
+        left.sort();
+        assert_eq!(left, ["file", "living"].map(OsString::from));
     }
 
     #[test]
