@@ -7,6 +7,7 @@ use crate::{
     world::{Ended, World},
 };
 use nix::{
+    errno::Errno,
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
@@ -233,17 +234,15 @@ fn judge(verb: &Verb, world: &World, made: &str, case: &Case) -> Result<bool, St
         if now != made {
             return Err(format!("it says that it is done, but made something else: {}", difference(made, &now)));
         }
-    } else if ended.hit.is_some()
-        && let Fault::Error(errno) = case.fault
-    {
+    } else if ended.hit.is_none() || matches!(case.fault, Fault::Short | Fault::Error(Errno::EINTR)) {
+        return Err(format!("it fails ({code}): {said}"));
+    } else if let Fault::Error(errno) = case.fault {
         let cause = std::io::Error::from_raw_os_error(errno as i32).to_string();
         let cause = cause.split(" (os error").next().unwrap();
         // Of programs that do not start it is told as other runtimes tell it.
         if code != 1 || !(said.contains(cause) || said.contains(&cause.to_lowercase())) {
             return Err(format!("its end ({code}) does not tell of `{cause}`: {said}"));
         }
-    } else if case.fault == Fault::Short || ended.hit.is_none() {
-        return Err(format!("it fails ({code}): {said}"));
     }
     let again = world.run(&words);
     let was_done = !verb.was_done.is_empty() && again.stderr.contains(verb.was_done);
