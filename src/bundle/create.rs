@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     image::{self, Digest, Hold, Reference, Store, digest::Hasher},
-    state::Layout,
+    state::{self, Layout},
     volume::Volumes,
 };
 use ::tar::{Builder, EntryType, Header};
@@ -18,7 +18,6 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -145,15 +144,11 @@ impl Draft {
             self.index.blobs.insert(digest.to_string(), size);
         }
         let wrong = |verb| BundleError::io(verb, &self.target);
-        let mut file = tempfile::Builder::new()
-            .prefix(".muster-bundle-")
-            // It may hold secrets.
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(&self.directory)
-            .map_err(BundleError::io("write in", &self.directory))?;
-        self.write(io::BufWriter::with_capacity(1 << 20, file.as_file_mut()))?;
-        file.as_file().sync_all().map_err(wrong("sync"))?;
-        file.persist(&self.target).map_err(|error| wrong("write")(error.error))?;
+        // It may hold secrets.
+        let draft = state::Draft::beside(&self.target, 0o600).map_err(BundleError::io("write in", &self.directory))?;
+        self.write(io::BufWriter::with_capacity(1 << 20, draft.file()))?;
+        draft.file().sync_all().map_err(wrong("sync"))?;
+        draft.place().map_err(wrong("write"))?;
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(wrong("sync"))?;
         Ok(self.index)
     }

@@ -127,7 +127,8 @@ impl<W: Write> Packer<'_, W> {
             self.links.insert(key, path.to_owned());
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = File::from(rfs::openat(parent, name, flags, Mode::empty())?);
+        let opened = rfs::openat(parent, name, flags, Mode::empty()).map_err(|error| of(path, error.into()));
+        let mut file = File::from(opened?);
         let stat = rfs::fstat(&file)?;
         let mut records = records(&stat, xattrs_of(file.as_fd())?);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -135,7 +136,7 @@ impl<W: Write> Packer<'_, W> {
         match if holes { parts(&file, size)? } else { None } {
             None => {
                 self.header(EntryType::Regular, bytes, &[], &stat, size, records)?;
-                self.copy(&mut file, size)?;
+                self.copy(&mut file, size, path)?;
                 self.padding(size)
             }
             // GNU tar manual, "PAX Format, Version 1.0": the map stands before the data.
@@ -155,7 +156,7 @@ impl<W: Write> Packer<'_, W> {
                 self.out.write_all(&map)?;
                 for (offset, length) in parts {
                     file.seek(io::SeekFrom::Start(offset))?;
-                    self.copy(&mut file, length)?;
+                    self.copy(&mut file, length, path)?;
                 }
                 self.padding(stored)
             }
@@ -163,10 +164,13 @@ impl<W: Write> Packer<'_, W> {
     }
 
     /// So many bytes: of a file that has become shorter since, zeros are missing.
-    fn copy(&mut self, file: &mut File, mut left: u64) -> io::Result<()> {
+    fn copy(&mut self, file: &mut File, mut left: u64, path: &Path) -> io::Result<()> {
         while left > 0 {
             let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let mut length = file.read(&mut self.buffer[..want])?;
+            let mut length = match file.read(&mut self.buffer[..want]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.map_err(|error| of(path, error))?,
+            };
             if length == 0 {
                 self.buffer[..want].fill(0);
                 length = want;
@@ -353,6 +357,11 @@ fn xattrs(
         found.push((name, value));
     }
     Ok(found)
+}
+
+/// Which of many files it was.
+fn of(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

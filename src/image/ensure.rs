@@ -51,6 +51,7 @@ pub async fn ensure(
     credentials: &Credentials,
     report: Report,
 ) -> Result<Image> {
+    store.tidy();
     let here = store.find(reference)?;
     let (name, here) = match (reference, here) {
         (Reference::Registry(name), here) => (name, here),
@@ -105,9 +106,26 @@ pub async fn load(store: &Store, archive: File, path: &Path, report: Report) -> 
 }
 
 /// One process at a time fetches one reference; the others then find it.
-async fn turn(store: &Store, reference: &Reference) -> Result<Lock> {
+async fn turn(store: &Store, reference: &Reference) -> Result<Turn> {
     let path = pull_lock(store.layout(), reference);
-    blocking(&reference.familiar(), move || Lock::acquire(&path).map_err(ImageError::store("lock", &path))).await
+    blocking(&reference.familiar(), move || {
+        let lock = Lock::acquire(&path).map_err(ImageError::store("lock", &path))?;
+        Ok(Turn { path, _lock: lock })
+    })
+    .await
+}
+
+/// Takes its file along: there would be one for every image that was ever pulled.
+struct Turn {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // One that stays is the lock of the next pull.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 fn pull_lock(layout: &Layout, reference: &Reference) -> PathBuf {

@@ -4,12 +4,14 @@
 //! record is impossible; an unreadable one is an error that names the file and the way out, never a panic.
 
 pub mod boot;
+pub mod draft;
 pub mod layout;
 pub mod lock;
 pub mod logline;
 pub mod record;
 pub mod records;
 
+pub use draft::Draft;
 pub use layout::Layout;
 pub use lock::Lock;
 pub use record::{Durability, RecordError};

@@ -1,5 +1,6 @@
 //! How a record reaches the disk, and comes back.
 
+use super::Draft;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File},
@@ -54,15 +55,12 @@ pub fn write<T: Serialize>(path: &Path, record: &T, durability: Durability) -> R
 pub fn write_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), RecordError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory).map_err(RecordError::io("make", directory))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory)
-        .map_err(RecordError::io("write in", directory))?;
-    file.write_all(bytes).map_err(RecordError::io("write", path))?;
+    let draft = Draft::beside(path, 0o600).map_err(RecordError::io("write in", directory))?;
+    draft.file().write_all(bytes).map_err(RecordError::io("write", path))?;
     if durability == Durability::Durable {
-        file.as_file().sync_data().map_err(RecordError::io("sync", path))?;
+        draft.file().sync_data().map_err(RecordError::io("sync", path))?;
     }
-    file.persist(path).map_err(|error| RecordError::io("write", path)(error.error))?;
+    draft.place().map_err(RecordError::io("write", path))?;
     if durability == Durability::Durable {
         File::open(directory).and_then(|dir| dir.sync_all()).map_err(RecordError::io("sync", directory))?;
     }

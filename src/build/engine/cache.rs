@@ -7,7 +7,7 @@
 use super::pack::Packed;
 use crate::{
     image::{Digest, ImageError, Store, tree},
-    state::{Durability, Layout, RecordError, boot, record},
+    state::{Durability, Layout, RecordError, boot, draft, record},
 };
 use rustix::fs::{self as rfs, AtFlags, CWD, Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,8 @@ impl Cache {
         for directory in [layout.build_records(), layout.build_layers(), layout.build_mounts()] {
             fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
         }
+        let records = layout.build_records();
+        draft::sweep(&records).map_err(failed("read", &records))?;
         // Layers may hold setuid programs: nobody but root comes near them (CVE-2021-41091).
         let top = layout.build();
         rfs::chmod(&top, rfs::Mode::from_raw_mode(0o700)).map_err(|error| failed("protect", &top)(error.into()))?;

@@ -260,7 +260,8 @@ impl<W: Write> Writer<'_, W> {
             self.links.insert(stat.st_ino, path.to_owned());
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = File::from(rfs::openat(parent, name, flags, Mode::empty())?);
+        let of = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let mut file = File::from(rfs::openat(parent, name, flags, Mode::empty()).map_err(|error| of(error.into()))?);
         let attributes = attributes_of(file.as_fd(), stat)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let member = Member { kind: Type::File, name: bytes, link: &[], attributes: &attributes, size, device: (0, 0) };
@@ -268,10 +269,11 @@ impl<W: Write> Writer<'_, W> {
         let mut left = size;
         while left > 0 {
             let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let length = file.read(&mut self.buffer[..want])?;
-            if length == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            let length = match file.read(&mut self.buffer[..want]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(0) => return Err(of(io::ErrorKind::UnexpectedEof.into())),
+                other => other.map_err(of)?,
+            };
             self.out.write_all(&self.buffer[..length])?;
             left -= length as u64;
         }

@@ -1,9 +1,9 @@
 //! Files that people ask for, by `-o FILE`.
 
+use crate::state::Draft;
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -16,23 +16,22 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => return fs::write(path, bytes),
     };
     let target = if existing.is_some() { path.canonicalize()? } else { path.to_owned() };
-    let directory = target.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".muster-")
-        // As any new file: the umask takes from it.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)?;
-    file.write_all(bytes)?;
+    // As any new file: the umask takes from it.
+    let draft = Draft::beside(&target, 0o666)?;
+    draft.file().write_all(bytes)?;
     if let Some(data) = existing {
-        file.as_file().set_permissions(data.permissions())?;
+        draft.file().set_permissions(data.permissions())?;
     }
-    file.persist(&target).map(drop).map_err(|error| error.error)
+    draft.place()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{
+        fs::Permissions,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
 
     #[test]
     fn a_file_is_replaced_behind_its_link_and_keeps_its_mode() {

@@ -36,6 +36,9 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     for text in &args.images {
         let removed =
             store.resolve(text).and_then(|image| store.remove(&image.reference, args.force, &|id| users.of(id)));
+        if let Err(ImageError::NoSuchImage(_)) = removed {
+            store.finish_removals()?;
+        }
         match removed {
             Ok(removed) => {
                 for name in removed.untagged {

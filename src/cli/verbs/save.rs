@@ -6,9 +6,10 @@ use crate::{
         exit::{Code, Error, Outcome},
     },
     image::{self, ImageError, Reference, Store},
+    state::Draft,
 };
 use std::{
-    io::{BufWriter, Write},
+    io::BufWriter,
     path::{Path, PathBuf},
 };
 
@@ -82,14 +83,9 @@ fn to_file(store: &Store, references: &[Reference], path: &Path) -> Result<(), E
         let file = std::fs::File::create(path).map_err(Error::file("write", path))?;
         return Ok(image::save(store, references, BufWriter::with_capacity(BUFFER, file))?);
     }
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".muster-save-")
-        .tempfile_in(directory)
-        .map_err(Error::file("write in", directory))?;
-    image::save(store, references, BufWriter::with_capacity(BUFFER, &mut file))?;
-    file.flush().map_err(Error::file("write", path))?;
-    file.persist(path).map_err(|error| Error::file("write", path)(error.error))?;
+    let draft = Draft::beside(path, 0o600).map_err(Error::file("write", path))?;
+    image::save(store, references, BufWriter::with_capacity(BUFFER, draft.file()))?;
+    draft.place().map_err(Error::file("write", path))?;
     Ok(())
 }
 

@@ -460,5 +460,5 @@ fn entry_error(verb: &'static str, path: &Path, source: io::Error) -> LayerError
 }
 
 fn show(path: &Path) -> String {
-    path.display().to_string()
+    if path.as_os_str().is_empty() { "/".to_owned() } else { path.display().to_string() }
 }

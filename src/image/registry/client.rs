@@ -6,12 +6,12 @@ use crate::image::{
     hosts::{Certificates, Endpoint, Transport, host_of, is_loopback},
     reference::Name,
 };
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, StatusCode, Url};
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without a byte for that long a request has failed.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The first question to a registry whose transport is not known: it may be left without an answer for good.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 10;
@@ -19,17 +19,17 @@ const MAX_REDIRECTS: usize = 10;
 /// What both TLS servers of Go and nginx say to a plain request.
 const TLS_WANTED: [&str; 2] = ["HTTPS server", "HTTPS port"];
 
-/// A client that fits the endpoint, and the address `/v2/` of it.
-pub async fn connect(name: &Name, endpoint: &Endpoint) -> Result<(Client, Url)> {
+/// A client that fits the endpoint, what it speaks, and the address `/v2/` of it.
+pub async fn connect(name: &Name, endpoint: &Endpoint) -> Result<(Client, Transport, Url)> {
     let distrusted =
         |reason: String| ImageError::Distrusted { image: name.familiar(), registry: endpoint.host.clone(), reason };
     for (index, transport) in endpoint.transports.iter().enumerate() {
         let scheme = if *transport == Transport::Http { "http" } else { "https" };
         let base =
             Url::parse(&format!("{scheme}://{}/v2/", endpoint.host)).map_err(|error| distrusted(error.to_string()))?;
-        let client = client(*transport, &endpoint.certificates, &endpoint.host, distrusted)?;
+        let client = build(client(*transport, &endpoint.certificates, &endpoint.host)?, distrusted)?;
         if index + 1 == endpoint.transports.len() || speaks(&client, &base, *transport).await {
-            return Ok((client, base));
+            return Ok((client, *transport, base));
         }
     }
     Err(distrusted("it has no address".into()))
@@ -39,8 +39,8 @@ pub async fn connect(name: &Name, endpoint: &Endpoint) -> Result<(Client, Url)> 
 async fn speaks(client: &Client, base: &Url, transport: Transport) -> bool {
     let response = match client.get(base.clone()).timeout(PROBE_TIMEOUT).send().await {
         Ok(response) => response,
-        // Nobody there speaks the next transport either, and the real request says so better.
-        Err(error) => return error.is_redirect() || (transport == Transport::Http && refused(&error)),
+        // Without a connection nobody there speaks the next transport either, and the real request says better why.
+        Err(error) => return error.is_redirect() || (transport == Transport::Http && error.is_connect()),
     };
     if transport != Transport::Http || response.status() != StatusCode::BAD_REQUEST {
         return true;
@@ -50,23 +50,7 @@ async fn speaks(client: &Client, base: &Url, transport: Transport) -> bool {
     !TLS_WANTED.iter().any(|phrase| text.contains(phrase))
 }
 
-fn refused(error: &reqwest::Error) -> bool {
-    let mut next: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
-fn client(
-    transport: Transport,
-    certificates: &Certificates,
-    host: &str,
-    distrusted: impl Fn(String) -> ImageError,
-) -> Result<Client> {
+fn client(transport: Transport, certificates: &Certificates, host: &str) -> Result<ClientBuilder> {
     // A second call finds a provider in place, and that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plain = transport == Transport::Http;
@@ -74,7 +58,6 @@ fn client(
     let builder = Client::builder()
         .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
         .tcp_nodelay(true)
         // Needs no resolver and must not go to one.
         .resolve_to_addrs("localhost", &[([127, 0, 0, 1], 0).into(), (std::net::Ipv6Addr::LOCALHOST, 0).into()])
@@ -96,8 +79,11 @@ fn client(
         Transport::UnverifiedHttps => builder.tls_danger_accept_invalid_certs(true),
         Transport::Https | Transport::Http => builder,
     };
-    let builder = certificates.apply(builder)?;
-    builder.build().map_err(|error| distrusted(cause(&error)))
+    Ok(certificates.apply(builder)?)
+}
+
+fn build(builder: ClientBuilder, distrusted: impl Fn(String) -> ImageError) -> Result<Client> {
+    builder.read_timeout(READ_TIMEOUT).build().map_err(|error| distrusted(cause(&error)))
 }
 
 /// HTTPS, or this machine.
@@ -123,9 +109,21 @@ impl Registry {
         if url.host_str() == self.base.host_str() {
             return Ok(self.client.clone());
         }
-        client(Transport::Https, &Certificates::default(), url.host_str().unwrap_or_default(), |reason| {
-            self.distrusted(reason)
-        })
+        build(self.stranger(url)?, |reason| self.distrusted(reason))
+    }
+
+    /// The same without a limit of time: reqwest counts a request's body as silence of the other side.
+    pub fn client_for_upload(&self, url: &Url) -> Result<Client> {
+        let builder = if url.host_str() == self.base.host_str() {
+            client(self.transport, &self.endpoint.certificates, &self.endpoint.host)?
+        } else {
+            self.stranger(url)?
+        };
+        builder.build().map_err(|error| self.distrusted(cause(&error)))
+    }
+
+    fn stranger(&self, url: &Url) -> Result<ClientBuilder> {
+        client(Transport::Https, &Certificates::default(), url.host_str().unwrap_or_default())
     }
 }
 

@@ -13,10 +13,10 @@ pub async fn check(registry: &str, login: &Login, credentials: &Credentials) -> 
     let endpoint = credentials.hosts()?.origin(registry)?;
     // Errors of the protocol speak of an image; here the registry itself stands for it.
     let name = Name::of_registry(registry);
-    let (client, base) = client::connect(&name, &endpoint).await.map_err(refused)?;
+    let (client, transport, base) = client::connect(&name, &endpoint).await.map_err(refused)?;
     let authority = Authority::without_scope(&endpoint.registry, credentials.clone().with(registry, login.clone()));
     let host = endpoint.host.clone();
-    let connection = Registry { client, name, host, base, authority, report: progress::silent() };
+    let connection = Registry { client, transport, endpoint, name, host, base, authority, report: progress::silent() };
     let url = connection.base.clone();
     let response = connection.request(&url, &|client| client.get(url.clone())).await.map_err(refused)?;
     match response.status() {

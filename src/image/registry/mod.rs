@@ -37,7 +37,7 @@ use self::auth::Authority;
 use super::{
     credentials::Credentials,
     error::{ImageError, Result},
-    hosts::Endpoint,
+    hosts::{Endpoint, Transport},
     progress::Report,
     reference::Name,
 };
@@ -60,6 +60,8 @@ pub(super) enum Access {
 /// A connection to one endpoint, for one name.
 pub(super) struct Registry {
     client: Client,
+    transport: Transport,
+    endpoint: Endpoint,
     name: Name,
     /// For messages.
     host: String,
@@ -77,9 +79,18 @@ impl Registry {
         access: Access,
         report: Report,
     ) -> Result<Arc<Self>> {
-        let (client, base) = client::connect(name, endpoint).await?;
+        let (client, transport, base) = client::connect(name, endpoint).await?;
         let authority = Authority::new(&endpoint.registry, name.repository(), access, credentials.clone());
-        Ok(Arc::new(Self { client, name: name.clone(), host: endpoint.host.clone(), base, authority, report }))
+        Ok(Arc::new(Self {
+            client,
+            transport,
+            endpoint: endpoint.clone(),
+            name: name.clone(),
+            host: endpoint.host.clone(),
+            base,
+            authority,
+            report,
+        }))
     }
 
     fn url(&self, kind: &str, selector: &str) -> Result<Url> {

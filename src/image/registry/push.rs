@@ -10,7 +10,12 @@
 //!
 //! A Location may lead to another host, as storage services do: nothing of our login goes there.
 
-use super::{Registry, cause, client::is_safe, resolve::header_digest, retry::Attempt};
+use super::{
+    Registry, cause,
+    client::{READ_TIMEOUT, is_safe},
+    resolve::header_digest,
+    retry::Attempt,
+};
 use crate::image::{
     digest::Digest,
     error::{ImageError, Result},
@@ -19,7 +24,16 @@ use crate::image::{
 use bytes::Bytes;
 use futures_util::stream;
 use reqwest::{Body, Response, StatusCode, Url, header};
-use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use tokio::task::spawn_blocking;
 
 /// Bytes read from the disk at once.
@@ -134,20 +148,22 @@ impl Registry {
         url.query_pairs_mut().append_pair("digest", &upload.digest.to_string());
         let file = File::open(&upload.file).map_err(ImageError::store("read", &upload.file))?;
         let file = Arc::new(file);
-        let client = self.client_for(&url)?;
+        let client = self.client_for_upload(&url)?;
+        let taken = Arc::new(AtomicU64::new(0));
         let mut logged_in = false;
         loop {
             let request = client
                 .put(url.clone())
                 .header(header::CONTENT_TYPE, "application/octet-stream")
                 .header(header::CONTENT_LENGTH, upload.size)
-                .body(self.body(upload, file.clone()));
+                .body(self.body(upload, file.clone(), taken.clone()));
             let own = url.origin() == self.base.origin();
             let request = if own { self.authority.sign(request) } else { request };
-            let response = match request.send().await {
-                Ok(response) => response,
-                Err(error) if error.is_redirect() => return Err(self.distrusted(cause(&error))),
-                Err(error) => return Ok(Uploaded::Broken(cause(&error))),
+            let response = match unless_still(request.send(), &taken).await {
+                Some(Ok(response)) => response,
+                Some(Err(error)) if error.is_redirect() => return Err(self.distrusted(cause(&error))),
+                Some(Err(error)) => return Ok(Uploaded::Broken(cause(&error))),
+                None => return Ok(Uploaded::Broken(format!("it took nothing for {} seconds", READ_TIMEOUT.as_secs()))),
             };
             match response.status() {
                 StatusCode::CREATED => return Ok(Uploaded::Whole),
@@ -167,11 +183,12 @@ impl Registry {
         }
     }
 
-    /// The file piece by piece, as fast as the other side takes it.
-    fn body(&self, upload: &Upload, file: Arc<File>) -> Body {
+    /// The file piece by piece, as fast as the other side takes it; `taken` counts them.
+    fn body(&self, upload: &Upload, file: Arc<File>, taken: Arc<AtomicU64>) -> Body {
         let (digest, size, report) = (upload.digest, upload.size, self.report.clone());
         Body::wrap_stream(stream::unfold(0u64, move |position| {
             let (file, report) = (file.clone(), report.clone());
+            taken.fetch_add(1, Ordering::Relaxed);
             async move {
                 report(Progress::Pushed { layer: digest, bytes: position, total: size });
                 if position >= size {
@@ -187,6 +204,19 @@ impl Registry {
                 Some((piece, position + want as u64))
             }
         }))
+    }
+}
+
+/// `None` when for a while nothing has been taken, and nothing been answered.
+async fn unless_still<T>(request: impl Future<Output = T>, taken: &AtomicU64) -> Option<T> {
+    let mut request = std::pin::pin!(request);
+    loop {
+        let before = taken.load(Ordering::Relaxed);
+        match tokio::time::timeout(READ_TIMEOUT, &mut request).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if taken.load(Ordering::Relaxed) == before => return None,
+            Err(_) => {}
+        }
     }
 }
 

@@ -101,9 +101,11 @@ impl Archive {
 fn read_start(file: &mut File, start: &mut [u8; 4]) -> io::Result<usize> {
     let mut length = 0;
     while length < start.len() {
-        match file.read(&mut start[length..])? {
-            0 => break,
-            count => length += count,
+        match file.read(&mut start[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(length)

@@ -65,13 +65,27 @@ impl Store {
         };
         for entry in entries {
             let path = entry.map_err(ImageError::store("read", &directory))?.path();
-            let Ok(file) = File::open(&path) else { continue };
-            let Ok(metadata) = file.metadata() else { continue };
+            let wrong = |verb| ImageError::store(verb, &path);
+            let file = match File::open(&path) {
+                // Whoever fetched it has made a blob of it.
+                Err(error) if super::missing(&error) => continue,
+                other => other.map_err(wrong("read"))?,
+            };
+            let metadata = file.metadata().map_err(wrong("read"))?;
             let old = metadata
                 .modified()
                 .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age >= kept));
-            if old && file.try_lock().is_ok() && fs::rename(&path, trash.fresh("partial")).is_ok() {
-                *bytes += metadata.len();
+            match if old { file.try_lock() } else { Err(TryLockError::WouldBlock) } {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(wrong("lock")(error)),
+            }
+            match fs::rename(&path, trash.fresh("partial")) {
+                Err(error) if super::missing(&error) => {}
+                other => {
+                    other.map_err(wrong("remove"))?;
+                    *bytes += metadata.len();
+                }
             }
         }
         Ok(())

@@ -53,6 +53,7 @@ impl Store {
     ///
     /// `in_use` is asked under the store's lock, so that it sees who came before.
     pub fn remove(&self, reference: &Reference, force: bool, in_use: InUse<'_>) -> Result<Removed> {
+        self.tidy();
         let guard = self.lock()?;
         let mut index = Index::read(&self.index_path())?;
         let entry = index.find(reference).cloned().ok_or_else(|| ImageError::NoSuchImage(reference.familiar()))?;
@@ -76,9 +77,21 @@ impl Store {
         Ok(Removed { untagged, deleted: (last && !busy).then_some(id) })
     }
 
+    /// Ends what a removal had begun that was killed when the image had left the list.
+    pub fn finish_removals(&self) -> Result<()> {
+        self.tidy();
+        let guard = self.lock()?;
+        let index = Index::read(&self.index_path())?;
+        let trash = self.sweep(&index, KEPT, &mut Swept::default())?;
+        drop(guard);
+        drop(trash);
+        Ok(())
+    }
+
     /// As `docker image prune`: images that nobody uses and that are `doomed`, with all their names. That one is told
     /// of the image, as far as it is whole, and whether it has a name. Broken-off downloads go as well, however new.
     pub fn prune(&self, doomed: &dyn Fn(Option<&Image>, bool) -> bool, in_use: InUse<'_>) -> Result<Pruned> {
+        self.tidy();
         let guard = self.lock()?;
         let mut index = Index::read(&self.index_path())?;
         let busy = self.busy()?;
@@ -118,6 +131,7 @@ impl Store {
 
     /// Drops images without a name that nobody uses, and every blob and layer that no image needs.
     pub fn gc(&self, in_use: InUse<'_>) -> Result<Swept> {
+        self.tidy();
         let guard = self.lock()?;
         let mut swept = Swept::default();
         let mut index = Index::read(&self.index_path())?;

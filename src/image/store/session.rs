@@ -55,6 +55,24 @@ impl Store {
         Ok(session)
     }
 
+    /// Removes what dead processes left, for those who begin no session themselves. What cannot be removed now is for the
+    /// next one.
+    pub(in crate::image) fn tidy(&self) {
+        let abandoned = || {
+            if self.session_dirs()?.is_empty() {
+                return Ok(Vec::new());
+            }
+            let _guard = self.lock()?;
+            self.abandoned()
+        };
+        for (dir, _lock) in abandoned().unwrap_or_else(|error: ImageError| {
+            tracing::debug!(%error, "what dead processes left in the store is left to the next command");
+            Vec::new()
+        }) {
+            let _ = tree::remove(&dir);
+        }
+    }
+
     /// The caller holds the store's lock.
     pub(super) fn new_session(&self) -> Result<Session> {
         let parent = self.sessions();
@@ -81,6 +99,7 @@ impl Store {
     /// Keeps every image that is found from now on: until this is dropped nothing leaves the store. For the time
     /// between finding an image and writing the record of the container that uses it.
     pub fn hold(&self) -> Result<Hold> {
+        self.tidy();
         // Whoever removes something now saw no hold, and finishes first.
         let _guard = self.lock()?;
         let path = self.layout().host_lock(HOLD);
@@ -189,5 +208,12 @@ mod tests {
         drop(second);
         assert!(!store.busy().unwrap());
         assert_eq!(store.session_dirs().unwrap().len(), 0);
+        // Those who begin none take away what the dead left as well.
+        fs::create_dir(&left).unwrap();
+        drop(store.hold().unwrap());
+        assert!(!left.exists());
+        fs::create_dir(&left).unwrap();
+        store.gc(&|_| None).unwrap();
+        assert!(!left.exists());
     }
 }

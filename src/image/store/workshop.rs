@@ -65,6 +65,7 @@ impl Store {
     /// Does something that nobody may be at work during; `None` while somebody is. What is moved into the workshop is
     /// deleted afterwards, without the lock.
     pub fn while_idle<T>(&self, work: impl FnOnce(&Workshop) -> Result<T>) -> Result<Option<T>> {
+        self.tidy();
         let guard = self.lock()?;
         if self.busy()? {
             return Ok(None);
