@@ -7,6 +7,7 @@ use super::{
     input::{Inputs, Options},
     key::Key,
     pack,
+    report::Event,
     report::Report,
     run, turn,
     upper::{Making, Upper},
@@ -342,7 +343,7 @@ async fn directory(engine: &Arc<Engine>, step: &Step, mkdir: &Mkdir, root: Optio
                 "" => (0, 0),
                 user => {
                     let view = View::open(&lowers).map_err(StepError::file("read", path))?;
-                    copy::owner::look_up(&view, user)?
+                    copy::owner::look_up(&view, user, &mut |text| (owned.report)(Event::Warning(text)))?
                 }
             };
             let mut upper = Upper::create(&to, &lowers).map_err(StepError::file("make", &to))?;

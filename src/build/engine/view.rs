@@ -74,6 +74,11 @@ impl View {
         Self { tops: self.tops.iter().skip(1).cloned().collect() }
     }
 
+    /// Without any layer, which is not the same as without any file.
+    pub fn is_nothing(&self) -> bool {
+        self.tops.is_empty()
+    }
+
     /// `None` for a stack of nothing.
     pub fn top(&self) -> io::Result<Option<Dir>> {
         let Some(first) = self.tops.first() else { return Ok(None) };

@@ -75,20 +75,21 @@ impl Scope<'_, '_> {
             let file = InlineFile { name: heredoc.name.clone(), content: content.into_bytes(), mode: 0o644 };
             from.push(CopySource::Inline(file));
         }
-        let mut destination = paths::destination(&self.cwd(), &destination);
-        // Several files cannot all be the destination.
+        let destination = paths::destination(&self.cwd(), &destination);
         if from.len() > 1 && !destination.ends_with('/') {
-            destination.push('/');
+            self.warn(here.at, Hint::SeveralSourcesToOneName { destination: destination.clone() });
         }
         let title = self.title_of(here.source, &self.walk.lexer.clone());
         let title = self.title(&title, here.triggered);
+        let mode_is_kept = mode.is_none();
         let op = Copy {
             root: self.state.root,
             sources: from,
             destination,
             chown,
             chmod: mode,
-            link: copy.link,
+            // With a mode there is no layer of its own, as in BuildKit.
+            link: copy.link && mode_is_kept,
             parents: copy.parents,
             exclude,
             unpack: match (add, copy.unpack) {

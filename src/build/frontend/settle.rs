@@ -222,14 +222,16 @@ impl Scope<'_, '_> {
             self.warn(here.at, Hint::WorkdirRelativePath { path: path.clone() });
         }
         self.state.workdir_known = true;
-        let path = paths::absolute(&self.state.image.config.working_dir, &path);
+        let clean = paths::absolute(&self.state.image.config.working_dir, &path);
+        // An absolute path stands in the image as it is written: `/a/../b/`.
+        let path = if path.starts_with('/') { path } else { clean.clone() };
         self.state.image.config.working_dir.clone_from(&path);
         // A source that says `WORKDIR $x` is told with its value.
         let title = self.title_of(here.source, &self.walk.lexer.clone());
         let title = self.title(&title, here.triggered);
-        let step = (path != "/").then(|| {
+        let step = (clean != "/").then(|| {
             let (root, user) = (self.state.root, self.state.image.config.user.clone());
-            let mkdir = Mkdir { root, path: path.clone(), user };
+            let mkdir = Mkdir { root, path: clean, user };
             self.walk.add(Op::Mkdir(mkdir), title, here.at, self.no_cache)
         });
         self.state.root = step.or(self.state.root);

@@ -31,6 +31,11 @@ pub enum Hint {
     MalformedList,
     #[error("WORKDIR {path} stands on a directory that only the base image knows")]
     WorkdirRelativePath { path: String },
+    #[error(
+        "several sources and no slash at the end of {destination}: unless that is a directory already, each file is \
+         written over the one before"
+    )]
+    SeveralSourcesToOneName { destination: String },
     #[error("--platform=$TARGETPLATFORM is the default")]
     RedundantTargetPlatform,
     #[error(
@@ -59,6 +64,7 @@ impl Hint {
             Self::MultipleInstructionsDisallowed { .. } => "MultipleInstructionsDisallowed",
             Self::MalformedList => "MalformedList",
             Self::WorkdirRelativePath { .. } => "WorkdirRelativePath",
+            Self::SeveralSourcesToOneName { .. } => "SeveralSourcesToOneName",
             Self::RedundantTargetPlatform => "RedundantTargetPlatform",
             Self::SecretsUsedInArgOrEnv { .. } => "SecretsUsedInArgOrEnv",
             Self::NoEffect { .. } => "NoEffect",

@@ -79,7 +79,7 @@ pub fn find(origin: &Origin, source: &str, parents: bool, exclude: &Patterns) ->
         return one(origin, Path::new(&fixed), source, exclude).map(|found| found.into_iter().collect());
     }
     let Some(base) = place(origin, Path::new(&fixed))? else { return Ok(Vec::new()) };
-    let pattern = Pattern::parse(&wild).map_err(|bad| StepError::Refused(bad.to_string()))?;
+    let pattern = Pattern::parse(&wild, false).map_err(|bad| StepError::Refused(bad.to_string()))?;
     let mut matches = Vec::new();
     walk(
         origin,
@@ -159,7 +159,7 @@ fn with_parents(origin: &Origin, source: &str, exclude: &Patterns) -> Result<Opt
     let Some(node) = root.node else { return Ok(None) };
     let root = Item { path: base.clone(), to: PathBuf::new(), stat: *node.stat() };
     let text = wanted.to_string_lossy();
-    let pattern = Pattern::parse(&text).map_err(|bad| StepError::Refused(bad.to_string()))?;
+    let pattern = Pattern::parse(&text, true).map_err(|bad| StepError::Refused(bad.to_string()))?;
     let pattern = if text.is_empty() { None } else { Some(&pattern) };
     let base_text = base.to_string_lossy();
     let verdict = if base_text.is_empty() { Verdict::default() } else { origin.ignore.verdict(&base_text, None) };

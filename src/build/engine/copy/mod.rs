@@ -24,6 +24,7 @@ pub mod write;
 use super::{
     error::{Result, StepError},
     key::Key,
+    report::Event,
     step::{Engine, Snapshot},
     upper::Upper,
     view::{Cursor, View},
@@ -164,7 +165,7 @@ impl Gathered {
             None => None,
             Some(chown) => {
                 let view = View::open(&lowers).map_err(StepError::file("read", dir))?;
-                Some(owner::look_up(&view, chown)?)
+                Some(owner::look_up(&view, chown, &mut |text| (engine.report)(Event::Warning(text)))?)
             }
         };
         let upper = Upper::create(dir, &lowers).map_err(StepError::file("make", dir))?;

@@ -14,23 +14,36 @@ use std::path::Path;
 const MAX_FILE: u64 = 16 << 20;
 
 /// `user[:group]`; a user without a group has that of the same number, as Docker has it: the entry's own, or its uid's.
-pub fn look_up(view: &View, chown: &str) -> Result<(u32, u32)> {
+/// A name that the image does not know is root to Docker, and so is it here; but `tell` is told.
+pub fn look_up(view: &View, chown: &str, tell: &mut dyn FnMut(String)) -> Result<(u32, u32)> {
     let (user, group) = chown.split_once(':').map_or((chown, None), |(user, group)| (user, Some(group)));
     let read = |path: &'static str| -> Result<String> {
+        if view.is_nothing() {
+            let nothing = "there is no image below whose names these could be; give numbers";
+            return Err(StepError::Refused(format!("{chown}: {nothing}")));
+        }
         let bytes = view.read(Path::new(path), MAX_FILE).map_err(StepError::file("read", Path::new(path)))?;
         Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
     };
-    let unknown = |name: &str, file: &str| StepError::Refused(format!("{chown}: the image's {file} has no `{name}`"));
+    let mut unknown = |name: &str, file: &str, instead: &str| {
+        tell(format!("{chown}: the image's {file} has no `{name}`; what is made belongs to {instead}"));
+    };
     let (uid, own) = match number(user) {
         Some(uid) => (uid, uid),
         None if user.is_empty() => (0, 0),
         None => {
             let passwd = read("etc/passwd")?;
-            let fields = entry(&passwd, user).ok_or_else(|| unknown(user, "/etc/passwd"))?;
-            let id = |index: usize| fields.get(index).and_then(|field| number(field));
-            let (uid, gid) = (id(2), id(3));
-            let bad = || StepError::Refused(format!("{chown}: the image's /etc/passwd has no numbers for `{user}`"));
-            (uid.ok_or_else(bad)?, gid.ok_or_else(bad)?)
+            match entry(&passwd, user) {
+                None => {
+                    unknown(user, "/etc/passwd", "root");
+                    (0, 0)
+                }
+                Some(fields) => {
+                    let id = |index: usize| fields.get(index).and_then(|field| number(field));
+                    let bad = || format!("{chown}: the image's /etc/passwd has no numbers for `{user}`");
+                    id(2).zip(id(3)).ok_or_else(|| StepError::Refused(bad()))?
+                }
+            }
         }
     };
     let gid = match group.filter(|group| !group.is_empty()) {
@@ -39,12 +52,28 @@ pub fn look_up(view: &View, chown: &str) -> Result<(u32, u32)> {
             Some(gid) => gid,
             None => {
                 let groups = read("etc/group")?;
-                let fields = entry(&groups, group).ok_or_else(|| unknown(group, "/etc/group"))?;
-                fields.get(2).and_then(|field| number(field)).ok_or_else(|| unknown(group, "/etc/group"))?
+                let gid = entry(&groups, group).and_then(|fields| fields.get(2).and_then(|field| number(field)));
+                gid.unwrap_or_else(|| {
+                    unknown(group, "/etc/group", &format!("the group {own}"));
+                    own
+                })
             }
         },
     };
     Ok((uid, gid))
+}
+
+/// Whom a program that is run as `user` is: a number without a group has that of its entry in /etc/passwd, or root's.
+pub fn of_program(view: &View, user: &str) -> Result<(u32, u32)> {
+    let Some(uid) = number(user) else { return look_up(view, user, &mut |_| {}) };
+    let bytes =
+        view.read(Path::new("etc/passwd"), MAX_FILE).map_err(StepError::file("read", Path::new("etc/passwd")))?;
+    let passwd = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    let of = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (number(fields.get(2)?)? == uid).then(|| number(fields.get(3)?))?
+    };
+    Ok((uid, passwd.lines().find_map(of).unwrap_or(0)))
 }
 
 /// -1 would mean "leave it" to chown(2).
@@ -147,16 +176,24 @@ mod tests {
             ("0:web", (0, 33)),
             (":web", (0, 33)),
         ] {
-            assert_eq!(look_up(&view, chown).unwrap(), expected, "{chown}");
+            assert_eq!(look_up(&view, chown, &mut |_| panic!("{chown} is known")).unwrap(), expected, "{chown}");
         }
+        let mut told = Vec::new();
+        assert_eq!(look_up(&view, "nobody", &mut |text| told.push(text)).unwrap(), (0, 0));
+        assert_eq!(look_up(&view, "app:nogroup", &mut |text| told.push(text)).unwrap(), (100, 101));
         assert_eq!(
-            look_up(&view, "nobody").unwrap_err().to_string(),
-            "nobody: the image's /etc/passwd has no `nobody`"
+            told,
+            [
+                "nobody: the image's /etc/passwd has no `nobody`; what is made belongs to root",
+                "app:nogroup: the image's /etc/group has no `nogroup`; what is made belongs to the group 101"
+            ]
         );
-        assert!(look_up(&view, "app:nogroup").is_err());
         let empty = View::open::<&Path>([]).unwrap();
-        assert_eq!(look_up(&empty, "1:2").unwrap(), (1, 2));
-        assert!(look_up(&empty, "app").is_err());
+        assert_eq!(look_up(&empty, "1:2", &mut |_| {}).unwrap(), (1, 2));
+        assert!(look_up(&empty, "app", &mut |_| {}).is_err());
+        for (user, expected) in [("100", (100, 101)), ("7", (7, 0)), ("7:8", (7, 8)), ("app", (100, 101))] {
+            assert_eq!(of_program(&view, user).unwrap(), expected, "{user}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A path with wildcards, matched name by name while a tree is walked. `**` stands for any number of directories.
+//! A path with wildcards, matched name by name while a tree is walked. With `--parents` `**` stands for any number of
+//! directories, and without for one name, as a single star does.
 
 use crate::build::dockerfile::{BadPattern, Glob};
 use std::ffi::OsStr;
@@ -13,9 +14,10 @@ enum Part {
 }
 
 impl Pattern {
-    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+    pub fn parse(text: &str, deep: bool) -> Result<Self, BadPattern> {
         let parts = text.split('/').filter(|part| !part.is_empty() && *part != ".");
-        let part = |part: &str| if part == "**" { Ok(Part::Directories) } else { Glob::parse(part).map(Part::Name) };
+        let part =
+            |part: &str| if deep && part == "**" { Ok(Part::Directories) } else { Glob::parse(part).map(Part::Name) };
         parts.map(part).collect::<Result<_, _>>().map(Self)
     }
 
@@ -63,8 +65,8 @@ impl Pattern {
 mod tests {
     use super::*;
 
-    fn matches(pattern: &str, path: &str) -> bool {
-        let pattern = Pattern::parse(pattern).unwrap();
+    fn matches(pattern: &str, deep: bool, path: &str) -> bool {
+        let pattern = Pattern::parse(pattern, deep).unwrap();
         let states = path.split('/').fold(pattern.start(), |states, name| pattern.step(&states, OsStr::new(name)));
         pattern.is_whole(&states)
     }
@@ -83,7 +85,10 @@ mod tests {
             ("x/**", "x/y", true),
             ("?", "ab", false),
         ] {
-            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+            assert_eq!(matches(pattern, true, path), expected, "{pattern} {path}");
+        }
+        for (path, expected) in [("a.go", false), ("x/a.go", true), ("x/y/a.go", false)] {
+            assert_eq!(matches("**/*.go", false, path), expected, "{path}");
         }
     }
 }

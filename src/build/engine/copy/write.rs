@@ -1,7 +1,7 @@
 //! Puts files where COPY says, with the surprises that Docker has:
 //!
 //! - a directory is its content: it goes into the destination, whose own owner and mode stay, or are 0755 where it is
-//!   made; directories inside take over those of the source, also where they exist;
+//!   made, but whose time is the source's; directories inside take over all of the source, also where they exist;
 //! - a file goes into a directory that exists, or is written with a slash at its end, else it becomes the destination;
 //! - links on the way to the destination are followed within the image, those below it are not;
 //! - a directory does not replace a file, nor a file a directory.
@@ -89,6 +89,13 @@ impl<'a> Writer<'a> {
                 let copied = self.leaf(origin, &mut from, item, &parent, &name);
                 copied.map_err(|error| match_dir(error, &to))?;
             }
+        }
+        // The top of a context has whatever time the last checkout gave it.
+        let top = found.root.path.as_os_str().is_empty();
+        if !top {
+            let nanos = u32::try_from(found.root.stat.st_mtime_nsec).unwrap_or(0);
+            self.upper.directory(&target).map_err(StepError::file("copy to", &target))?;
+            self.upper.set_time(&target, (found.root.stat.st_mtime, nanos));
         }
         Ok(())
     }

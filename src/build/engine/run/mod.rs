@@ -16,9 +16,12 @@ pub mod resolver;
 pub mod role;
 
 use super::{
+    copy::owner,
     error::{Result, StepError},
     report::{Event, Stream},
     step::{Engine, Snapshot},
+    upper::{Making, Upper},
+    view::{Place, View},
 };
 use crate::{
     build::op::{self, Network, Security, StepId},
@@ -73,7 +76,7 @@ pub async fn run(
             (engine.clone(), run.clone(), upper.clone(), work.clone(), lowers.clone());
         let steps = steps.clone();
         engine.clone().blocking(move || {
-            make_upper(&upper, &lowers)?;
+            make_upper(&engine, &upper, &lowers, &run)?;
             std::fs::create_dir(&work).map_err(StepError::file("make", &work))?;
             mounts::prepare(&engine, &run, &lowers, &steps)
         })
@@ -95,11 +98,18 @@ fn check(engine: &Engine, run: &op::Run) -> Result<()> {
     Ok(())
 }
 
-/// With owner, mode and time of the root below.
-fn make_upper(upper: &Path, lowers: &[PathBuf]) -> Result<()> {
-    super::upper::Upper::create(upper, lowers)
-        .and_then(super::upper::Upper::finish)
-        .map_err(StepError::file("make", upper))
+/// With owner, mode and time of the root below. A working directory that the image only speaks of is made, and belongs
+/// to whom the program is run as.
+fn make_upper(engine: &Engine, dir: &Path, lowers: &[PathBuf], run: &op::Run) -> Result<()> {
+    let mut upper = Upper::create(dir, lowers).map_err(StepError::file("make", dir))?;
+    let cwd = Path::new(&run.cwd);
+    if matches!(upper.walk(cwd, true), Ok(Place { node: None, .. })) {
+        let view = View::open(lowers).map_err(StepError::file("read", dir))?;
+        let (uid, gid) = if run.user.is_empty() { (0, 0) } else { owner::of_program(&view, &run.user)? };
+        let making = Making { uid, gid, mode: 0o755, mtime: engine.now() };
+        upper.make_directories(cwd, making).map_err(StepError::file("make", cwd))?;
+    }
+    upper.finish().map_err(StepError::file("make", dir))
 }
 
 async fn carry_out(
@@ -127,7 +137,7 @@ async fn carry_out(
         return Ok(());
     }
     let output = tail.lock().unwrap_or_else(PoisonError::into_inner).lines();
-    let command = format!("{:?}", run.args.join(" "));
+    let command = run.args.join(" ");
     Err(StepError::Exit { command, code: ended.code, oom: ended.oom, output })
 }
 

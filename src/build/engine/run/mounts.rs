@@ -11,7 +11,7 @@ use super::super::{
     step::{Engine, Snapshot},
     turn,
     upper::{Making, Upper},
-    view::{Node, lexical},
+    view::{Node, View, lexical},
 };
 use crate::{
     build::op::{self, Mount, Sharing, Source, StepId},
@@ -82,7 +82,9 @@ pub fn prepare(
     lowers: &[PathBuf],
     steps: &HashMap<StepId, Arc<Snapshot>>,
 ) -> Result<Prepared> {
-    let mut preparing = Preparing { engine, steps, prepared: Prepared::default(), points: Vec::new(), agents: 0 };
+    let image = View::open(lowers).map_err(StepError::file("read", Path::new("the files of a step")))?;
+    let prepared = Prepared::default();
+    let mut preparing = Preparing { engine, steps, image, prepared, points: Vec::new(), agents: 0 };
     for mount in &run.mounts {
         preparing.mount(mount)?;
     }
@@ -106,6 +108,8 @@ struct Point {
 struct Preparing<'a> {
     engine: &'a Arc<Engine>,
     steps: &'a HashMap<StepId, Arc<Snapshot>>,
+    /// What the step stands on.
+    image: View,
     prepared: Prepared,
     points: Vec<Point>,
     agents: usize,
@@ -125,7 +129,12 @@ impl Preparing<'_> {
                 Ok(())
             }
             Mount::Tmpfs { target, size } => {
-                let mut options = vec!["mode=1777".to_owned(), "exec".to_owned()];
+                // As the directory that it covers, or open to everybody where none is.
+                let covered = match self.image.find(Path::new(target)) {
+                    Ok(Some(Node::Dir(dir))) => dir.stat.st_mode & 0o7777,
+                    _ => 0o1777,
+                };
+                let mut options = vec![format!("mode={covered:o}"), "exec".to_owned()];
                 options.extend(size.map(|size| format!("size={size}")));
                 self.add(target, MountSource::Tmpfs { options }, false, false);
                 Ok(())
