@@ -37,7 +37,8 @@ pub fn footprint(engine: &Engine, copy: &Copy, gathered: &Gathered, root: Option
     }
     let wrong = StepError::file("look at", Path::new(&copy.destination));
     let view = View::open(engine.lowers(Some(root))).map_err(wrong)?;
-    let owner = copy.chown.as_deref().map(|chown| owner::look_up(&view, chown)).transpose()?;
+    // Whoever writes tells of names that are not known.
+    let owner = copy.chown.as_deref().map(|chown| owner::look_up(&view, chown, &mut |_| {})).transpose()?;
     let mut key = settings(engine, copy, None, "copy by place")
         .option(owner, |key, (uid, gid)| key.number(uid).number(gid))
         .number(gathered.pieces.len() as u64);
