@@ -1,11 +1,15 @@
 //! What a build is given besides its plan.
 
-use super::copy::find::Origin;
+use super::{copy::find::Origin, remote::Access};
 use crate::{
     build::dockerfile::Patterns,
     image::{Image, Reference},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A directory that files are read from.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Inputs {
     pub secrets: BTreeMap<String, Secret>,
     /// Sockets of agents.
     pub ssh: BTreeMap<String, PathBuf>,
+    /// For repositories that steps add.
+    pub access: Access,
 }
 
 #[derive(Clone)]
@@ -60,7 +66,12 @@ pub struct Options {
 }
 
 impl Context {
-    pub(super) fn origin(&self) -> std::io::Result<Origin> {
+    /// A file of it that is not led out of by links, its beginning at least; `None` where there is none.
+    pub fn read(&self, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        super::view::View::open([&self.dir])?.read(path, limit)
+    }
+
+    pub(super) fn origin(&self) -> io::Result<Origin> {
         let view = super::view::View::open([&self.dir])?;
         Ok(Origin { view, ignore: self.ignore.clone(), foreign: true })
     }

@@ -7,6 +7,8 @@
 //! cache               records and layers of steps      pack    a layer as a blob; archive: tar members
 //! view, upper         stacks of layers, read and written without a mount
 //! turn                whoever is at the same step waits
+//! keys                an agent for the private keys of build.ssh
+//! remote/             repositories and downloads: contexts, sources of ADD
 //! copy/               COPY, ADD                        run/    RUN
 //! export              layers, configuration, names -> the store
 //! ```
@@ -22,7 +24,9 @@ mod error;
 mod export;
 mod input;
 mod key;
+pub mod keys;
 mod pack;
+pub mod remote;
 mod report;
 mod run;
 mod step;

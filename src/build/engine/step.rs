@@ -6,7 +6,7 @@ use super::{
     error::{Result, StepError},
     input::{Inputs, Options},
     key::Key,
-    pack,
+    pack, remote,
     report::Report,
     run, turn,
     upper::{Making, Upper},
@@ -368,14 +368,20 @@ async fn copy_files(
         return Ok(done);
     }
     let _turn = engine.turn().await?;
-    let mut downloads = Vec::new();
+    let mut came = copy::Came::default();
     for source in &op.sources {
-        if let CopySource::Url { url, checksum } = source {
-            downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
+        match source {
+            CopySource::Url { url, checksum } => {
+                came.downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
+            }
+            CopySource::Git { url, keep_git_dir } => {
+                came.trees.push(remote::checkout(&engine.layout, &engine.inputs.access, url, *keep_git_dir).await?);
+            }
+            CopySource::Path { .. } | CopySource::Inline(_) => {}
         }
     }
     let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
-    let mut gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, downloads)).await?;
+    let mut gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, came)).await?;
     let keys: Vec<Digest> = quick.into_iter().chain([gathered.key]).collect();
     if let Some(done) = engine.look_up(step, &keys[keys.len() - 1..], root.as_deref()) {
         if let (Some(quick), Some(From::Step { record, .. })) = (quick, done.snapshot.layers.last().map(|l| &l.from)) {

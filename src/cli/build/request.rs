@@ -1,5 +1,9 @@
 //! What `build:` of a service says, made into what the builder takes: files are read, names become images.
 
+use super::{
+    foreign,
+    remote::{self, Remotes},
+};
 use crate::{
     build::{
         Context, Inputs, Secret,
@@ -15,7 +19,6 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -44,7 +47,7 @@ pub struct Overrides {
     pub pull: bool,
     /// `--build-arg`
     pub args: BTreeMap<String, String>,
-    /// `--ssh`: id -> socket; `None` is the agent of the environment.
+    /// `--ssh`: id -> socket or keys; `None` is the agent of the environment.
     pub ssh: BTreeMap<String, Option<PathBuf>>,
 }
 
@@ -56,12 +59,21 @@ pub fn request(
     build: &model::Build,
     overrides: &Overrides,
     environment: &BTreeMap<String, String>,
+    remotes: &Remotes,
 ) -> Result<Request, Error> {
     let refused = |what: String| Error::refused(format!("service {:?}: {what}", service.name));
-    let context = context(build).map_err(refused)?;
-    let (file, text, ignore) = files(build, &context).map_err(refused)?;
+    let tree = remotes.context(build, overrides);
+    let (context, (file, text, ignore)) = match tree {
+        Some(tree) => (tree.dir.clone(), foreign::files(build, tree).map_err(refused)?),
+        None => {
+            let context = context(build).map_err(refused)?;
+            let files = files(build, &context).map_err(refused)?;
+            (context, files)
+        }
+    };
     let dockerfile = dockerfile::parse(&text).map_err(|errors| wrong(&service.name, &file, &text, &errors))?;
-    let (contexts, named, needs) = contexts(project, build).map_err(refused)?;
+    let (contexts, named, needs) = contexts(project, build, remotes).map_err(refused)?;
+    let agents = remotes.agents(&service.name);
     Ok(Request {
         frontend: options(project, service, build, overrides, environment, contexts).map_err(refused)?,
         inputs: Inputs {
@@ -69,7 +81,8 @@ pub fn request(
             named,
             images: BTreeMap::new(),
             secrets: secrets(project, build),
-            ssh: agents(build, overrides, environment).map_err(refused)?,
+            access: remote::access(project, build, environment, agents.get("default").cloned()),
+            ssh: agents,
         },
         engine: engine::Options {
             names: names(service, build).map_err(refused)?,
@@ -97,7 +110,7 @@ fn context(build: &model::Build) -> Result<PathBuf, String> {
     let path = Path::new(&build.context);
     if !path.is_absolute() {
         return Err(format!(
-            "the build context {} is no directory of this host, and others are not supported yet",
+            "the build context {} is neither a directory of this host nor a git repository or a URL that is fetched",
             build.context
         ));
     }
@@ -148,7 +161,7 @@ fn dockerfile(context: &Path, name: &str) -> Result<(String, String), String> {
 
 type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, Context>, Vec<String>);
 
-fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String> {
+fn contexts(project: &Project, build: &model::Build, remotes: &Remotes) -> Result<Contexts, String> {
     let (mut contexts, mut directories, mut needs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, value) in &build.additional_contexts {
         let stands_for = if let Some(image) = value.strip_prefix("docker-image://") {
@@ -159,6 +172,10 @@ fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String>
             needs.push(service.to_owned());
             let image = project.services.get(service).map(|service| service.image.clone());
             NamedContext::Image(image.ok_or_else(|| format!("additional context {name}: no service {service:?}"))?)
+        } else if let Some(tree) = remotes.additional(value) {
+            // As BuildKit: what is ignored is said for directories of this host alone.
+            directories.insert(name.clone(), Context { dir: tree.dir.clone(), ignore: Patterns::default() });
+            NamedContext::Directory
         } else if Path::new(value).is_dir() {
             let text = fs::read_to_string(Path::new(value).join(".dockerignore")).unwrap_or_default();
             let ignore = Patterns::read(&text).map_err(|error| format!("additional context {name}: {error}"))?;
@@ -167,7 +184,10 @@ fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String>
         } else if Path::new(value).is_absolute() {
             return Err(format!("the additional context {name}={value} is no directory"));
         } else {
-            return Err(format!("the additional context {name}={value} is not supported yet"));
+            return Err(format!(
+                "the additional context {name}={value} is neither a directory, an image or a service, nor a git \
+                 repository or a URL that is fetched"
+            ));
         };
         contexts.insert(name.clone(), stands_for);
     }
@@ -228,36 +248,12 @@ fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, Stri
     Ok(names)
 }
 
-fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
+pub fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
     let source = |key: &String| project.secrets.get(key).map(|secret| &secret.source);
     let secret = |(id, key): (&String, &String)| match source(key)? {
         FileSource::File(path) => Some((id.clone(), Secret::File(path.clone()))),
     };
     build.secrets.iter().filter_map(secret).collect()
-}
-
-fn agents(
-    build: &model::Build,
-    overrides: &Overrides,
-    environment: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, PathBuf>, String> {
-    let mut agents = BTreeMap::new();
-    for (id, path) in build.ssh.iter().chain(&overrides.ssh) {
-        let from_environment = || environment.get("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let path = path.clone().or_else(from_environment);
-        let path = path.ok_or_else(|| format!("ssh {id}: SSH_AUTH_SOCK names no agent"))?;
-        match fs::metadata(&path) {
-            Ok(data) if data.file_type().is_socket() => agents.insert(id.clone(), path),
-            Ok(_) => {
-                return Err(format!(
-                    "ssh {id}: {} is no socket of an agent; keys are not supported yet",
-                    path.display()
-                ));
-            }
-            Err(error) => return Err(format!("ssh {id}: {}: {error}", path.display())),
-        };
-    }
-    Ok(agents)
 }
 
 fn is_entitled(build: &model::Build, what: &str) -> bool {

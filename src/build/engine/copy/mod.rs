@@ -19,7 +19,9 @@ pub mod write;
 
 use super::{
     error::{Result, StepError},
+    input::Context,
     key::Key,
+    remote::Tree,
     step::{Engine, Snapshot},
     upper::Upper,
     view::View,
@@ -33,6 +35,7 @@ use crate::{
 };
 use fetch::Download;
 use find::{Found, Origin};
+use seen::Seen;
 use std::{collections::HashMap, ffi::OsStr, fs::File, path::Path, sync::Arc};
 
 type Steps = HashMap<StepId, Arc<Snapshot>>;
@@ -44,7 +47,7 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
         CopySource::Path { from: Source::Step(id), .. } => steps.get(id).is_some_and(|step| !step.is_of_host()),
         CopySource::Path { from, .. } => matches!(from, Source::Scratch),
         CopySource::Inline(_) => true,
-        CopySource::Url { .. } => false,
+        CopySource::Url { .. } | CopySource::Git { .. } => false,
     });
     if !all_steps {
         return Ok(None);
@@ -59,6 +62,7 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
             CopySource::Path { path, .. } => key.text("scratch").text(path),
             CopySource::Inline(file) => key.text("inline").text(&file.name).bytes(&file.content).number(file.mode),
             CopySource::Url { url, .. } => key.text("url").text(url),
+            CopySource::Git { url, .. } => key.text("git").text(&url.remote),
         };
     }
     Ok(Some(key.finish()))
@@ -96,6 +100,15 @@ fn missing() -> StepError {
 pub struct Gathered {
     pieces: Vec<Piece>,
     pub key: Digest,
+    /// Repositories that pieces are read from.
+    _trees: Vec<Tree>,
+}
+
+/// What a step reads from elsewhere, each in the order of its sources.
+#[derive(Default)]
+pub struct Came {
+    pub downloads: Vec<Download>,
+    pub trees: Vec<Tree>,
 }
 
 enum Piece {
@@ -105,12 +118,13 @@ enum Piece {
 }
 
 /// Looks at everything that the step reads; copies nothing.
-pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Download>) -> Result<Gathered> {
+pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, came: Came) -> Result<Gathered> {
     let exclude =
         Patterns::new(copy.exclude.iter().map(String::as_str)).map_err(|bad| StepError::Refused(bad.to_string()))?;
-    let mut downloads = downloads.into_iter();
+    let (mut downloads, mut trees) = (came.downloads.into_iter(), came.trees.into_iter());
     let mut pieces = Vec::with_capacity(copy.sources.len());
     let mut key = settings(engine, copy, steps, "copy")?;
+    let mut kept = Vec::new();
     for source in &copy.sources {
         pieces.push(match source {
             CopySource::Path { from, path } => {
@@ -129,9 +143,21 @@ pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Downlo
                 key = key.text(url).bytes(download.digest.as_bytes()).option(download.modified, Key::number);
                 Piece::Url { url: url.clone(), checksum: checksum.clone(), download }
             }
+            CopySource::Git { .. } => {
+                let tree = trees.next().ok_or_else(missing)?;
+                let context = Context { dir: tree.dir.clone(), ignore: Patterns::default() };
+                let origin = context.origin().map_err(StepError::file("read", &tree.dir))?;
+                let origin = Arc::new(origin);
+                let found = find::find(&origin, "/", false, &exclude)?;
+                let seen = Seen::open(&engine.layout, &tree.dir);
+                key = key.bytes(content::digest(&origin, &found, Some(&seen), &engine.cancelled)?.as_bytes());
+                seen.save()?;
+                kept.push(tree);
+                Piece::Files { origin, found }
+            }
         });
     }
-    Ok(Gathered { pieces, key: key.finish() })
+    Ok(Gathered { pieces, key: key.finish(), _trees: kept })
 }
 
 impl Gathered {
