@@ -26,6 +26,7 @@ mod limits;
 mod lock;
 mod malformed;
 mod oneoff;
+mod platforms;
 mod policy;
 mod ports;
 mod reconcile;

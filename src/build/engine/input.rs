@@ -2,7 +2,7 @@
 
 use super::{copy::find::Origin, remote::Access};
 use crate::{
-    build::dockerfile::Patterns,
+    build::{dockerfile::Patterns, op::Base},
     image::{Image, Reference},
 };
 use std::{
@@ -26,7 +26,8 @@ pub struct Inputs {
     pub context: Option<Context>,
     /// Additional contexts, by name.
     pub named: BTreeMap<String, Context>,
-    /// Every image of a `Base` step, by `op::Base::image`; all are in the store.
+    /// Every image of a `Base` step, by `op::Base::image`, with a blank and the platform behind it where stages begin
+    /// with it for several; all are in the store.
     pub images: BTreeMap<String, Image>,
     pub secrets: BTreeMap<String, Secret>,
     /// Sockets of agents.
@@ -63,6 +64,13 @@ pub struct Options {
     pub allow_host_network: bool,
     /// `security.insecure`
     pub allow_insecure: bool,
+}
+
+impl Inputs {
+    pub(super) fn image(&self, base: &Base) -> Option<&Image> {
+        let of_platform = self.images.get(&format!("{} {}", base.image, base.platform));
+        of_platform.or_else(|| self.images.get(&base.image))
+    }
 }
 
 impl Context {

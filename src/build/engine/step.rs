@@ -284,7 +284,7 @@ async fn keep(
 }
 
 fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
-    let image = engine.inputs.images.get(&base.image).ok_or_else(|| StepError::NotFound {
+    let image = engine.inputs.image(base).ok_or_else(|| StepError::NotFound {
         path: base.image.clone(),
         hint: ": the image was not fetched before the build".into(),
     })?;

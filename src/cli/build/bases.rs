@@ -26,7 +26,8 @@ pub fn bases(
     let Some((service, build)) = project.services.get(service).and_then(|s| Some((s, s.build.as_ref()?))) else {
         return Ok(BTreeSet::new());
     };
-    let request = request::request(project, service, build, &Overrides::default(), environment, remotes)?;
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    let request = request::request(project, service, build, &overrides, environment, remotes)?;
     let mut images = named(&request)?;
     // The images of other services are built, whoever names them.
     let built: BTreeSet<&str> =

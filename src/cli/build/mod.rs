@@ -89,7 +89,7 @@ pub fn prepare(
         let policy = selection.pull.unwrap_or(service.pull_policy);
         if policy == PullPolicy::Always && selection.when != When::Always {
             // What cannot be pulled can still be built.
-            let image = Wanted { name: service.image.clone(), policy };
+            let image = Wanted { name: service.image.clone(), policy, platform: None };
             fetch::pull(cx, &[image], mode, None)?;
         }
         let build = match selection.when {
@@ -105,7 +105,8 @@ pub fn prepare(
     if wanted.is_empty() {
         return Ok(());
     }
-    services(cx, project, environment, &wanted, &Overrides::default(), mode).map(drop)
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    services(cx, project, environment, &wanted, &overrides, mode).map(drop)
 }
 
 fn is_here(store: &Store, image: &str) -> Result<bool, Error> {
@@ -130,7 +131,8 @@ pub fn closure(project: &Project, named: &[String], with_dependencies: bool) -> 
 pub fn images(cx: &mut Context, project: &Project, names: &[String]) -> Result<(), Error> {
     let environment = cx.env.variables.clone();
     let mode = cx.progress_mode(&environment);
-    services(cx, project, &environment, names, &Overrides::default(), mode).map(drop)
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    services(cx, project, &environment, names, &overrides, mode).map(drop)
 }
 
 /// Builds the images of the services that have a `build`, and of those that their contexts name.

@@ -43,6 +43,8 @@ pub struct Request {
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// The image is to run here, of several platforms one.
+    pub to_run: bool,
     pub no_cache: bool,
     pub pull: bool,
     /// `--build-arg`
@@ -214,6 +216,12 @@ fn options(
     labels.insert("com.docker.compose.project".to_owned(), project.name.clone());
     labels.insert("com.docker.compose.service".to_owned(), service.name.clone());
     let hosts = build.extra_hosts.iter();
+    let platform = match wanted_platform(service, build, overrides)? {
+        Some(text) => {
+            Some(Platform::whole(text).ok_or_else(|| format!("{text:?} is no platform such as linux/arm64"))?)
+        }
+        None => None,
+    };
     Ok(frontend::Options {
         target: build.target.clone(),
         args,
@@ -232,8 +240,29 @@ fn options(
         extra_hosts: hosts.flat_map(|(name, to)| to.iter().map(move |to| (name.clone(), to.clone()))).collect(),
         shm_size: build.shm_size,
         ulimits: build.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+        platform,
         ..frontend::Options::new(host)
     })
+}
+
+/// The one platform that an image is built for: the service's, or the only one that the build has. Where it has several
+/// and one is to run, this host's.
+fn wanted_platform<'a>(
+    service: &'a Service,
+    build: &'a model::Build,
+    overrides: &Overrides,
+) -> Result<Option<&'a str>, String> {
+    match (&service.platform, build.platforms.as_slice()) {
+        (Some(platform), _) => Ok(Some(platform)),
+        (None, []) => Ok(None),
+        (None, [platform]) => Ok(Some(platform)),
+        (None, several) if overrides.to_run && several.iter().any(|text| platform::is_host(text)) => Ok(None),
+        (None, several) => Err(format!(
+            "build.platforms: {} at once are not supported; an image here is for one platform. `platform:` of the service \
+             says which",
+            several.join(", ")
+        )),
+    }
 }
 
 fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, String> {

@@ -42,6 +42,7 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let overrides = Overrides {
+        to_run: false,
         no_cache: args.no_cache,
         pull: args.pull,
         args: pairs(&args.build_arg, |name| cx.env.variables.get(name).cloned()),
