@@ -4,7 +4,7 @@
 use super::{
     ground::Ground,
     image_support::http::{Response, Server},
-    proc::eventually,
+    proc::{eventually, processes},
     stack::{Ran, Stack, free_port},
 };
 use muster::image::{Reference, Store};
@@ -511,6 +511,11 @@ fn killed_at_any_moment_the_next_build_has_the_whole_context() {
         std::thread::sleep(whole * round / 10);
         child.kill().unwrap();
         child.wait().unwrap();
+        let data = layout.data().display().to_string();
+        let is_left = |words: &[String]| {
+            words.iter().any(|word| word == "--git-dir") && words.iter().any(|w| w.starts_with(&data))
+        };
+        eventually("git ends", Duration::from_secs(10), || !processes().iter().any(|(_, words)| is_left(words)));
         build(&stack);
         assert_eq!(whole_noise(&stack), noise);
         assert_eq!(kept(&stack), ["lock", "repository", "state.json", "trees"], "round {round}");

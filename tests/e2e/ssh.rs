@@ -1,6 +1,7 @@
 //! Keys of `build.ssh`: a step lists them and signs with them, by Debian's own ssh-add, and nothing of them is left.
 
 use super::{
+    ground::Ground,
     proc::{eventually, processes},
     stack::{Stack, run},
 };
@@ -8,6 +9,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +29,8 @@ COPY *.pub /keys/
 ";
 
 fn stack(label: &str, ssh: &str, text: &str) -> Stack {
-    let stack = Stack::new(label, "services: {}");
+    // On a ground of its own, whose agents can be counted.
+    let stack = Stack::on(Arc::new(Ground::alone()), label, "services: {}");
     let root = stack.ground.rootfs().display().to_string();
     stack.compose(&YAML.replace("%ROOT%", &root).replace("%SSH%", ssh));
     stack.write("src/Dockerfile", &format!("{DOCKERFILE}{text}"));

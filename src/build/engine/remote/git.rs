@@ -70,8 +70,16 @@ const PASSED: [&str; 14] = [
     "SSL_CERT_DIR",
     "TMPDIR",
 ];
-/// Git writes what may be read by others so; files of a context would differ by the umask of whoever builds.
-const SCRIPT: &str = "umask 022 && exec git \"$@\"";
+/// Git writes what may be read by others so; files of a context would differ by the umask of whoever builds. However
+/// muster ends, its end of the pipe is closed, and git is killed with its helpers, which are its process group.
+const SCRIPT: &str = "umask 022
+exec 3<&0 </dev/null
+git \"$@\" 3<&- & git=$!
+(read -r _ <&3; kill -9 -- -$$) >/dev/null 2>&1 & watch=$!
+exec 3<&-
+wait $git; code=$?
+kill $watch
+exit $code";
 const NOT_FOUND: i32 = 127;
 /// Of what git says.
 const MAX_OUTPUT: u64 = 16 << 20;
@@ -179,9 +187,11 @@ impl<'a> Git<'a> {
             command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", key).env("GIT_CONFIG_VALUE_0", value);
         }
         command.envs(env.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
         let mut child = command.spawn().map_err(broken)?;
         let mut group = Group(child.id());
+        // To be closed by our end alone; waiting for the child would close it.
+        let _alive = child.stdin.take();
         let (output, said) = tokio::join!(read(child.stdout.take()), read(child.stderr.take()));
         let status = child.wait().await.map_err(broken)?;
         group.0 = None;

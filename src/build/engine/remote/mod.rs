@@ -75,11 +75,21 @@ impl Place {
     /// What killed builds left.
     fn sweep(&self) -> Result<()> {
         for entry in fs::read_dir(&self.dir).map_err(RemoteError::file("read", &self.dir))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("tmp-") {
-                let path = entry.path();
-                tree::remove(&path).map_err(RemoteError::file("remove", &path))?;
+            let name = entry.file_name();
+            // The second is what a record is written as (`state::record`).
+            if ["tmp-", ".tmp-"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                // A git that is being killed may still write into it; then the next takes it away.
+                let _ = tree::remove(&entry.path());
             }
         }
+        Ok(())
+    }
+
+    /// Takes a directory away, at once out of everybody's sight.
+    fn discard(&self, path: &Path) -> Result<()> {
+        let trash = self.dir.join(format!("tmp-{}", super::cache::random()));
+        fs::rename(path, &trash).map_err(RemoteError::file("remove", path))?;
+        let _ = tree::remove(&trash);
         Ok(())
     }
 
@@ -134,9 +144,7 @@ impl Place {
         for (_, path) in found.into_iter().take(many) {
             let Ok(file) = File::open(&path) else { continue };
             if file.try_lock().is_ok() {
-                let trash = self.dir.join(format!("tmp-{}", super::cache::random()));
-                fs::rename(&path, &trash).map_err(RemoteError::file("remove", &path))?;
-                tree::remove(&trash).map_err(RemoteError::file("remove", &trash))?;
+                self.discard(&path)?;
             }
         }
         Ok(())

@@ -178,7 +178,7 @@ impl Work<'_> {
         for entry in fs::read_dir(dir).map_err(RemoteError::file("read", dir))?.flatten() {
             let name = entry.file_name();
             if name.to_string_lossy().starts_with("repository-") && known.as_ref().is_none_or(|known| name != **known) {
-                tree::remove(&entry.path()).map_err(RemoteError::file("remove", &entry.path()))?;
+                self.place.discard(&entry.path())?;
             }
         }
         if let Some(name) = known {
