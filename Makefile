@@ -14,6 +14,8 @@ MAKEFLAGS += --no-print-directory
 CARGO := $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 # Without a C compiler: ring, the TLS of image pulls, has a few C files, and every binary is linked by cc.
 BUILD_PACKAGES := $(if $(shell command -v cc),,gcc libc6-dev)
+# Repositories as build contexts; it may be there without being a package.
+GIT := $(if $(shell command -v git),,git)
 HOST := $(shell $(dir $(CARGO))rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 MUSTER := $(CURDIR)/target/$(HOST)/release/muster
 GUESTBOOK_PORT ?= 8080
@@ -39,7 +41,7 @@ demo-down: root release
 	cd examples/guestbook && $(MUSTER) down $(if $(VOLUMES),-v)
 
 test: root
-	scripts/packages.sh $(BUILD_PACKAGES) busybox-static iproute2 mmdebstrap mount nftables openssl
+	scripts/packages.sh $(BUILD_PACKAGES) $(GIT) busybox-static bzip2 iproute2 mmdebstrap mount nftables openssh-client openssl xz-utils
 	scripts/packages.sh --unpack .cache/tools docker-registry
 	tests/audit.sh take .cache/audit
 	tests/guestbook-images.sh

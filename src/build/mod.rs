@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! dockerfile   text -> instructions, each with its place                    (pure)
+//! remote       URLs of repositories and downloads                          (pure)
 //! op           what a build carries out, as plain data                      (pure)
 //! frontend     instructions + options + configurations of bases -> op::Plan (pure)
 //! engine       op::Plan -> layers, cache, an image in the store
@@ -11,5 +12,6 @@ pub mod dockerfile;
 pub mod engine;
 pub mod frontend;
 pub mod op;
+pub mod remote;
 
 pub use engine::{BuildError, Context, Event, Inputs, Report, Secret, StepError, Stream, build};

@@ -6,6 +6,7 @@
 //!
 //! An image, whether a stage begins with it or a step only copies from it, is a `Base` step.
 
+use super::remote::GitUrl;
 use std::collections::BTreeMap;
 
 /// The steps of one image. Each stands after those that it needs; there is no step that the outcome does not need.
@@ -198,6 +199,8 @@ pub enum CopySource {
         /// `sha256:...`
         checksum: Option<String>,
     },
+    /// What is in a repository.
+    Git { url: GitUrl, keep_git_dir: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -292,7 +295,7 @@ impl Op {
                 needs.extend(copy.root);
                 needs.extend(copy.sources.iter().filter_map(|source| match source {
                     CopySource::Path { from, .. } => step(from),
-                    CopySource::Inline(_) | CopySource::Url { .. } => None,
+                    CopySource::Inline(_) | CopySource::Url { .. } | CopySource::Git { .. } => None,
                 }));
             }
             Self::Run(run) => {

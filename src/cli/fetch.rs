@@ -31,24 +31,28 @@ pub struct Wanted {
     /// As in the file.
     pub name: String,
     pub policy: PullPolicy,
+    /// `linux/arm64`, where it is not this host's.
+    pub platform: Option<String>,
 }
 
 /// Brings all; answers what failed. Each failure was shown, unless `ignore` says that failures do not matter.
 pub fn pull(cx: &mut Context, wanted: &[Wanted], mode: Mode, parallel: Option<u32>) -> Result<Vec<String>, Error> {
     let op = |image: &Wanted| Op::PullImage { image: image.name.clone(), policy: image.policy };
-    transfer(cx, "pull", wanted.iter().map(op).collect(), mode, parallel)
+    let platforms: Vec<Option<String>> = wanted.iter().map(|image| image.platform.clone()).collect();
+    transfer(cx, "pull", wanted.iter().map(op).collect(), &platforms, mode, parallel)
 }
 
 /// Sends all to the registries in their names; answers what failed.
 pub fn push(cx: &mut Context, images: &[String], mode: Mode, parallel: Option<u32>) -> Result<Vec<String>, Error> {
     let op = |image: &String| Op::PushImage { image: image.clone() };
-    transfer(cx, "push", images.iter().map(op).collect(), mode, parallel)
+    transfer(cx, "push", images.iter().map(op).collect(), &[], mode, parallel)
 }
 
 fn transfer(
     cx: &mut Context,
     verb: &str,
     ops: Vec<Op>,
+    platforms: &[Option<String>],
     mode: Mode,
     parallel: Option<u32>,
 ) -> Result<Vec<String>, Error> {
@@ -62,7 +66,10 @@ fn transfer(
     let _ = events.send(api::Progress::Plan { plan });
     let limit = parallel.map_or(ops.len().max(1), |limit| limit as usize);
     let work = stream::iter(ops.iter().enumerate())
-        .map(|(id, op)| one(&store, op, id, &credentials, events.clone()))
+        .map(|(id, op)| {
+            let platform = platforms.get(id).and_then(Option::as_deref);
+            one(&store, op, id, platform, &credentials, events.clone())
+        })
         .buffer_unordered(limit)
         .filter_map(async |failed| failed)
         .collect::<Vec<String>>();
@@ -96,6 +103,7 @@ async fn one(
     store: &Store,
     op: &Op,
     id: usize,
+    platform: Option<&str>,
     credentials: &Credentials,
     events: UnboundedSender<api::Progress>,
 ) -> Option<String> {
@@ -104,9 +112,11 @@ async fn one(
     let report = report(id, events.clone());
     let result = match (Reference::parse(op.object()), op) {
         (Err(error), _) => Err(ImageError::from(error)),
-        (Ok(reference), Op::PullImage { policy, .. }) => {
-            image::ensure(store, &reference, *policy, credentials, report).await.map(|_| None)
+        (Ok(reference), Op::PullImage { policy, .. }) => match platform {
+            Some(platform) => image::ensure_for(store, &reference, platform, *policy, credentials, report).await,
+            None => image::ensure(store, &reference, *policy, credentials, report).await,
         }
+        .map(|_| None),
         (Ok(reference), _) => image::push(store, &reference, credentials, report)
             .await
             .map(|pushed| Some(format!("digest: {} size: {}", pushed.digest, pushed.size))),

@@ -19,6 +19,7 @@ mod logs;
 mod output;
 mod session;
 mod supervisor;
+mod variants;
 mod verbs;
 mod watch;
 

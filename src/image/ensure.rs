@@ -8,6 +8,7 @@ use super::{
     digest::{Digest, chain_ids},
     error::{ImageError, Result},
     layer::{self, Expected, Intaken, LayerError, Unpacked},
+    platform,
     progress::{Progress, Report},
     reference::{Name, Reference},
     registry::{self, Remote},
@@ -106,7 +107,7 @@ pub async fn load(store: &Store, archive: File, path: &Path, report: Report) -> 
 }
 
 /// One process at a time fetches one reference; the others then find it.
-async fn turn(store: &Store, reference: &Reference) -> Result<Turn> {
+pub(super) async fn turn(store: &Store, reference: &Reference) -> Result<Turn> {
     let path = pull_lock(store.layout(), reference);
     blocking(&reference.familiar(), move || {
         let lock = Lock::acquire(&path).map_err(ImageError::store("lock", &path))?;
@@ -116,7 +117,7 @@ async fn turn(store: &Store, reference: &Reference) -> Result<Turn> {
 }
 
 /// Takes its file along: there would be one for every image that was ever pulled.
-struct Turn {
+pub(super) struct Turn {
     path: PathBuf,
     _lock: Lock,
 }
@@ -162,12 +163,12 @@ async fn pull(
         return Ok(image);
     }
     let session = begin(store, &name.familiar()).await?;
-    let package = registry.resolve().await?;
+    let package = registry.resolve(&platform::host()).await?;
     take_in(store, &session, package, Some(registry), &report).await?;
     found(store, reference)
 }
 
-fn found(store: &Store, reference: &Reference) -> Result<Image> {
+pub(super) fn found(store: &Store, reference: &Reference) -> Result<Image> {
     let image = reference.familiar();
     let reason = "it was removed, or its file changed, while it was being taken in".to_owned();
     store.find(reference)?.ok_or(ImageError::Abandoned { image, reason })
@@ -179,7 +180,7 @@ pub(super) async fn begin(store: &Store, image: &str) -> Result<Arc<Session>> {
 }
 
 /// From a package to a listed image.
-async fn take_in(
+pub(super) async fn take_in(
     store: &Store,
     session: &Arc<Session>,
     package: Package,

@@ -32,6 +32,7 @@ mod save;
 mod source;
 pub mod store;
 pub(crate) mod tree;
+mod variant;
 
 pub use carry::{Arrival, Carried, arrive, carried};
 pub use config::ImageConfig;
@@ -46,3 +47,4 @@ pub use reference::Reference;
 pub use registry::check_login;
 pub use save::save;
 pub use store::{Hold, Image, ImageUse, InUse, Pruned, Removed, Store, Swept, Usage};
+pub use variant::{ensure_for, find_for};

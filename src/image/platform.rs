@@ -5,8 +5,8 @@ use oci_spec::image::{Descriptor, Platform};
 /// Operating system, architecture and variant in the words of the image specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    architecture: &'static str,
-    variant: &'static str,
+    architecture: String,
+    variant: String,
 }
 
 /// What this machine runs, best first.
@@ -34,11 +34,43 @@ fn targets(machine: &str) -> Vec<Target> {
         "loongarch64" => &[("loong64", "")],
         _ => &[],
     };
-    list.iter().map(|&(architecture, variant)| Target { architecture, variant }).collect()
+    let target = |&(architecture, variant): &(&str, &str)| Target::new(architecture, variant);
+    list.iter().map(target).collect()
+}
+
+/// What fits a platform as it is written (`linux/arm64`, `linux/arm/v6`), best first.
+pub fn named(text: &str) -> Vec<Target> {
+    let mut parts = text.split('/').skip(1);
+    let (architecture, variant) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let machine = match architecture {
+        "amd64" => "x86_64",
+        "386" => "x86",
+        "arm64" => "aarch64",
+        "ppc64le" => "powerpc64",
+        "loong64" => "loongarch64",
+        other => other,
+    };
+    let all = targets(machine);
+    let wanted = Target::new(architecture, variant);
+    match all.iter().position(|target| *target == wanted) {
+        Some(position) => all[position..].to_vec(),
+        // A variant of its own, and what runs everywhere behind it.
+        None => std::iter::once(wanted).chain(all.into_iter().filter(|t| t.architecture == architecture)).collect(),
+    }
+}
+
+/// Whether programs for it run here as they are.
+pub fn is_host(text: &str) -> bool {
+    let host = host();
+    named(text).first().is_some_and(|target| host.contains(target))
 }
 
 impl Target {
-    fn name(&self) -> String {
+    fn new(architecture: &str, variant: &str) -> Self {
+        Self { architecture: architecture.to_owned(), variant: variant.to_owned() }
+    }
+
+    pub fn name(&self) -> String {
         let variant = if self.variant.is_empty() { String::new() } else { format!("/{}", self.variant) };
         format!("linux/{}{variant}", self.architecture)
     }
@@ -115,6 +147,13 @@ mod tests {
         assert_eq!(choice("x86"), Some("linux/386"));
         assert_eq!(choice("s390x"), Some("linux/s390x"));
         assert_eq!(choice("riscv64"), None);
+        let asked = |text| choose(&entries, &named(text)).map(|entry| all[entry.size() as usize]);
+        assert_eq!(asked("linux/arm64"), Some("linux/arm64/v8"));
+        assert_eq!(asked("linux/arm/v6"), Some("linux/arm/v6"));
+        assert_eq!(asked("linux/amd64/v3"), Some("linux/amd64/v3"));
+        assert_eq!(asked("linux/amd64/v2"), Some("linux/amd64"));
+        assert_eq!(asked("linux/s390x"), Some("linux/s390x"));
+        assert_eq!(asked("linux/mips64le"), None);
         let old = index(&["linux/arm/v5", "linux/arm/v6"]);
         assert_eq!(choose(&old, &targets("arm")).map(Descriptor::size), Some(1));
         assert_eq!(choose(&index(&["linux/amd64/v3"]), &targets("x86_64")), None);

@@ -33,6 +33,8 @@ pub struct Build {
     pub secrets: IndexMap<String, String>,
     /// Id -> socket or key; `None` is the agent of the environment.
     pub ssh: IndexMap<String, Option<PathBuf>>,
+    /// `linux/arm64`; where it is empty the service's, or this host's.
+    pub platforms: Vec<String>,
     /// `network.host`, `security.insecure`
     pub entitlements: Vec<String>,
     pub privileged: bool,

@@ -20,6 +20,9 @@ pub struct Service {
     /// may change while the image that it leads to is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_image: Option<String>,
+    /// `linux/arm64`, where it is not this host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     pub pull_policy: PullPolicy,
     /// How the image is made, where it is not only pulled.
     pub build: Option<Build>,

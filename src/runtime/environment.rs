@@ -77,7 +77,7 @@ pub(super) fn refuse(command: &str, error: &Error) -> StartError {
         _ => NOT_EXECUTABLE,
     };
     let why = match error.errno {
-        Errno::NOEXEC => "exec format error (built for another machine, or a script without #!)".to_owned(),
+        Errno::NOEXEC => "exec format error (a script without #!, or built for another machine, which runs where binfmt_misc has an emulator for it)".to_owned(),
         // The file is there, or the look-up would have failed: its interpreter is not.
         Errno::NOENT if error.call == "exec" => "its interpreter or loader does not exist in the image".to_owned(),
         errno => std::io::Error::from(errno).to_string().split(" (os").next().unwrap_or_default().to_lowercase(),

@@ -6,6 +6,7 @@
 //! <data>/build/layers/<name>/       its files
 //! <data>/build/mounts/<name>/       what `RUN --mount=type=cache` keeps
 //! <data>/build/contexts/<name>      digests of a context's files, by their inodes
+//! <data>/build/remotes/<name>/      what contexts elsewhere gave: a repository, files (see `build::engine::remote`)
 //! <data>/volumes/<name>/            volume.json, data/
 //! <data>/networks/<name>.json       one record a network: subnet, gateway
 //! <data>/projects/<project>/        applied.json, events.jsonl, supervisor.log
@@ -75,6 +76,14 @@ impl Layout {
     /// What is remembered about the files of one context.
     pub fn build_context(&self, name: &str) -> PathBuf {
         self.build_contexts().join(name)
+    }
+
+    pub fn build_remotes(&self) -> PathBuf {
+        self.build().join("remotes")
+    }
+    /// What one repository or URL gave.
+    pub fn build_remote(&self, name: &str) -> PathBuf {
+        self.build_remotes().join(name)
     }
 
     pub fn volumes(&self) -> PathBuf {

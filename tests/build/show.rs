@@ -126,6 +126,14 @@ fn copy(copy: &Copy) -> String {
                 let checksum = checksum.as_ref().map(|sum| format!(" {sum}")).unwrap_or_default();
                 write!(text, " [url {url}{checksum}]").unwrap();
             }
+            CopySource::Git { url, keep_git_dir } => {
+                let option = |name: &str, value: &Option<String>| {
+                    value.as_ref().map(|value| format!(" {name} {value}")).unwrap_or_default()
+                };
+                let (reference, commit) = (option("ref", &url.reference), option("commit", &url.checksum));
+                let (subdir, kept) = (option("subdir", &url.subdir), if *keep_git_dir { " with .git" } else { "" });
+                write!(text, " [git {}{reference}{commit}{subdir}{kept}]", url.remote).unwrap();
+            }
         }
     }
     write!(text, " -> {}", copy.destination).unwrap();

@@ -279,10 +279,13 @@ fn an_agent_is_reached_through_its_socket() {
     world.inputs.ssh.insert("default".into(), path);
     let agent = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.write_all(b"from the agent\n").unwrap();
-        let mut asked = String::new();
-        stream.read_to_string(&mut asked).unwrap();
-        asked
+        let mut asked = [0; 5];
+        stream.read_exact(&mut asked).unwrap();
+        stream.write_all(b"\0\0\0\x0f\x0cfrom the agent").unwrap();
+        // What it may not ask does not come here.
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        (asked, rest)
     });
     // No program of busybox speaks to Unix sockets: this one does.
     fs::create_dir(world.dir.join("self")).unwrap();
@@ -292,26 +295,29 @@ fn an_agent_is_reached_through_its_socket() {
         Mount::Ssh { id: "default".into(), target: None, required: true, mode: 0o600, uid: 1000, gid: 1001 },
         bind(Source::Named("self".into()), "/", "/self", false),
     ];
-    let script = "echo $SSH_AUTH_SOCK; stat -c '%a %u' $SSH_AUTH_SOCK; /self/say --say $SSH_AUTH_SOCK asked";
+    let script = "echo $SSH_AUTH_SOCK; stat -c '%a %u' $SSH_AUTH_SOCK; /self/say --say $SSH_AUTH_SOCK 11,19,17,27";
     let (layer, output) = run_with(&world, script, |run| {
         run.user = "app".into();
         run.mounts = mounts;
     });
-    assert_eq!(output, "/run/buildkit/ssh_agent.0\n600 1000\nfrom the agent\n");
-    assert_eq!(agent.join().unwrap(), "asked");
+    assert_eq!(output, "/run/buildkit/ssh_agent.0\n600 1000\n12 from the agent\n5 \n5 \n5 \n");
+    assert_eq!(agent.join().unwrap(), ([0, 0, 0, 1, 11], Vec::new()));
     assert_eq!(layer, [""; 0]);
     world.assert_clean();
 }
 
-/// Says something to a Unix socket, and tells what comes.
-pub fn say(path: &str, text: &str) {
+/// Asks an agent questions of these types, and tells type and text of each answer.
+pub fn say(path: &str, types: &str) {
     let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
-    stream.write_all(text.as_bytes()).unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
     let mut out = std::io::stdout();
-    write!(out, "{answer}").unwrap();
+    for kind in types.split(',') {
+        stream.write_all(&[0, 0, 0, 1, kind.parse().unwrap()]).unwrap();
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        writeln!(out, "{} {}", answer[0], String::from_utf8_lossy(&answer[1..])).unwrap();
+    }
 }
 
 fn the_default_network_leads_out_and_goes_with_the_step() {

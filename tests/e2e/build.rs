@@ -215,12 +215,13 @@ fn run_and_the_flags_of_build_do_what_they_say() {
 #[test]
 fn what_cannot_be_built_is_refused_by_name() {
     for (build, word) in [
-        ("https://example.com/repo.git", "repo.git"),
+        ("https://127.0.0.1:1/repo.git", "repo.git"),
         ("{context: lost}", "lost"),
         ("{context: src, dockerfile: Lost}", "Lost"),
         ("{context: src, network: mine}", "build.network"),
         ("{context: src, ssh: [default]}", "SSH_AUTH_SOCK"),
-        ("{context: src, additional_contexts: {a: 'https://example.com/x'}}", "example.com"),
+        ("{context: src, additional_contexts: {a: 'http://127.0.0.1:1/x'}}", "127.0.0.1:1/x"),
+        ("{context: src, additional_contexts: {a: 'ftp://127.0.0.1/x'}}", "is neither a directory"),
     ] {
         let stack = stack("refused", &format!("services: {{web: {{build: {build}}}}}"));
         stack.write("src/Dockerfile", "FROM scratch\n");

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "../image_support/mod.rs"]
+mod image_support;
+
 mod audit;
 mod ground;
 mod http;
@@ -13,6 +16,7 @@ mod stack;
 
 mod build;
 mod bundle;
+mod contexts;
 mod docker;
 mod faults;
 mod guestbook;
@@ -22,12 +26,14 @@ mod limits;
 mod lock;
 mod malformed;
 mod oneoff;
+mod platforms;
 mod policy;
 mod ports;
 mod reconcile;
 mod registry;
 mod resolve;
 mod role;
+mod ssh;
 mod storage;
 mod verbs;
 mod watch;

@@ -182,7 +182,7 @@ pub struct Prune {
     pub unused_for: Option<Duration>,
     /// Only as much, oldest use first, that not more than this stays.
     pub keep_bytes: Option<u64>,
-    /// Cache mounts as well.
+    /// Cache mounts as well, and what was fetched from elsewhere.
     pub mounts: bool,
 }
 
@@ -233,6 +233,7 @@ pub fn prune(store: &Store, layout: &Layout, wanted: Prune) -> Result<Option<Pru
         if wanted.mounts {
             pruned.mounts = move_others(&layout.build_mounts(), &HashSet::new(), workshop)?;
             move_others(&layout.build_contexts(), &HashSet::new(), workshop)?;
+            move_others(&layout.build_remotes(), &HashSet::new(), workshop)?;
         }
         Ok(pruned)
     })?)
@@ -262,6 +263,7 @@ pub fn cache_use(store: &Store, layout: &Layout) -> Result<CacheUse> {
         }
     }
     found.own.extend(entries_of(&layout.build_mounts())?);
+    found.own.extend(entries_of(&layout.build_remotes())?);
     Ok(found)
 }
 

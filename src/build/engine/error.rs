@@ -1,6 +1,6 @@
 //! What can go wrong with a build: which step, on which line, why.
 
-use super::cache::CacheError;
+use super::{cache::CacheError, remote::RemoteError};
 use crate::{image::ImageError, network::NetworkError, state::RecordError, sys};
 use std::{
     io,
@@ -53,6 +53,8 @@ pub enum StepError {
     NotEntitled(&'static str, &'static str),
     #[error("{url}: {reason}")]
     Download { url: String, reason: String },
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]

@@ -1,11 +1,15 @@
 //! What a build is given besides its plan.
 
-use super::copy::find::Origin;
+use super::{copy::find::Origin, remote::Access};
 use crate::{
-    build::dockerfile::Patterns,
+    build::{dockerfile::Patterns, op::Base},
     image::{Image, Reference},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A directory that files are read from.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +26,14 @@ pub struct Inputs {
     pub context: Option<Context>,
     /// Additional contexts, by name.
     pub named: BTreeMap<String, Context>,
-    /// Every image of a `Base` step, by `op::Base::image`; all are in the store.
+    /// Every image of a `Base` step, by `op::Base::image`, with a blank and the platform behind it where stages begin
+    /// with it for several; all are in the store.
     pub images: BTreeMap<String, Image>,
     pub secrets: BTreeMap<String, Secret>,
     /// Sockets of agents.
     pub ssh: BTreeMap<String, PathBuf>,
+    /// For repositories that steps add.
+    pub access: Access,
 }
 
 #[derive(Clone)]
@@ -59,8 +66,20 @@ pub struct Options {
     pub allow_insecure: bool,
 }
 
+impl Inputs {
+    pub(super) fn image(&self, base: &Base) -> Option<&Image> {
+        let of_platform = self.images.get(&format!("{} {}", base.image, base.platform));
+        of_platform.or_else(|| self.images.get(&base.image))
+    }
+}
+
 impl Context {
-    pub(super) fn origin(&self) -> std::io::Result<Origin> {
+    /// A file of it that is not led out of by links, its beginning at least; `None` where there is none.
+    pub fn read(&self, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        super::view::View::open([&self.dir])?.read(path, limit)
+    }
+
+    pub(super) fn origin(&self) -> io::Result<Origin> {
         let view = super::view::View::open([&self.dir])?;
         Ok(Origin { view, ignore: self.ignore.clone(), foreign: true })
     }

@@ -7,6 +7,8 @@
 //! cache               records and layers of steps      pack    a layer as a blob; archive: tar members
 //! view, upper         stacks of layers, read and written without a mount
 //! turn                whoever is at the same step waits
+//! keys                an agent for the private keys of build.ssh
+//! remote/             repositories and downloads: contexts, sources of ADD
 //! copy/               COPY, ADD                        run/    RUN
 //! export              layers, configuration, names -> the store
 //! ```
@@ -22,7 +24,9 @@ mod error;
 mod export;
 mod input;
 mod key;
+pub mod keys;
 mod pack;
+pub mod remote;
 mod report;
 mod run;
 mod step;
@@ -114,7 +118,7 @@ fn check(plan: &Plan) -> Result<(), BuildError> {
 fn refuse_directory(plan: &Plan, inputs: &Inputs) -> Result<(), BuildError> {
     let Some(step) = plan.chain().first().and_then(|id| plan.steps.get(id.0)) else { return Ok(()) };
     let Op::Base(base) = &step.op else { return Ok(()) };
-    match inputs.images.get(&base.image).map(|image| &image.reference) {
+    match inputs.image(base).map(|image| &image.reference) {
         Some(Reference::Rootfs(dir)) => {
             let source = StepError::Refused(format!(
                 "{} is a directory of this host: steps can run on it and copy from it, but an image that stands on it \
@@ -315,7 +319,7 @@ async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Resu
 /// Of the image that the outcome stands on.
 fn base_created(engine: &Engine, plan: &Plan) -> Option<String> {
     match &plan.steps.get(plan.chain().first()?.0)?.op {
-        Op::Base(base) => engine.inputs.images.get(&base.image)?.created.clone(),
+        Op::Base(base) => engine.inputs.image(base)?.created.clone(),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use super::{
     error::{Result, StepError},
     input::{Inputs, Options},
     key::Key,
-    pack,
+    pack, remote,
     report::Event,
     report::Report,
     run, turn,
@@ -286,7 +286,7 @@ async fn keep(
 }
 
 fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
-    let image = engine.inputs.images.get(&base.image).ok_or_else(|| StepError::NotFound {
+    let image = engine.inputs.image(base).ok_or_else(|| StepError::NotFound {
         path: base.image.clone(),
         hint: ": the image was not fetched before the build".into(),
     })?;
@@ -370,14 +370,20 @@ async fn copy_files(
         return Ok(done);
     }
     let permit = engine.turn().await?;
-    let mut downloads = Vec::new();
+    let mut came = copy::Came::default();
     for source in &op.sources {
-        if let CopySource::Url { url, checksum } = source {
-            downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
+        match source {
+            CopySource::Url { url, checksum } => {
+                came.downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
+            }
+            CopySource::Git { url, keep_git_dir } => {
+                came.trees.push(remote::checkout(&engine.layout, &engine.inputs.access, url, *keep_git_dir).await?);
+            }
+            CopySource::Path { .. } | CopySource::Inline(_) => {}
         }
     }
     let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
-    let gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, downloads)).await?;
+    let gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, came)).await?;
     let mut names = Names { quick, placed: None, content: gathered.key };
     if let Some(done) = engine.copied(step, names, root.as_deref())? {
         return Ok(done);

@@ -9,6 +9,7 @@ use super::{
 use crate::build::{
     dockerfile::{self, Glob, Lexer, Patterns, Word},
     op::{Chmod, Copy, CopySource, InlineFile, Op, Unpack},
+    remote::{self, GitUrl},
 };
 
 impl Scope<'_, '_> {
@@ -41,14 +42,20 @@ impl Scope<'_, '_> {
             Some(None) => return fail(Problem::Chmod { text: chmod.unwrap_or_default() }),
         };
         if let Some(text) = &checksum {
-            if sources.len() != 1 || !copy.heredocs.is_empty() || !is_url(&sources[0].0) {
+            let is_git = matches!(sources.first().map(|(source, _)| remote::git(source)), Some(Ok(Some(_))));
+            if sources.len() != 1 || !copy.heredocs.is_empty() || !(is_git || is_url(&sources[0].0)) {
                 return fail(Problem::ChecksumSource);
             }
-            if !is_digest(text) {
+            if is_git && !is_commit(text) {
+                return fail(Problem::CommitChecksum { text: text.clone() });
+            }
+            if !is_git && !is_digest(text) {
                 return fail(Problem::Checksum { text: text.clone() });
             }
         }
-        if let Some(at) = copy.keep_git_dir {
+        if let Some(at) = copy.keep_git_dir
+            && !sources.iter().any(|(source, _)| matches!(remote::git(source), Ok(Some(url)) if !url.looks_local))
+        {
             self.warn(at, Hint::NoEffect { what: "--keep-git-dir".to_owned() });
         }
 
@@ -63,7 +70,8 @@ impl Scope<'_, '_> {
         let mut from = Vec::new();
         for (source, at) in sources {
             from.push(
-                self.copy_source(source, add, checksum.as_ref(), here).map_err(|problem| Error::new(at, problem))?,
+                self.copy_source(source, copy, add, checksum.as_ref(), here)
+                    .map_err(|problem| Error::new(at, problem))?,
             );
         }
         for heredoc in &copy.heredocs {
@@ -107,16 +115,20 @@ impl Scope<'_, '_> {
     fn copy_source(
         &mut self,
         text: String,
+        copy: &dockerfile::Copy,
         add: bool,
         checksum: Option<&String>,
         here: &Here<'_>,
     ) -> Result<CopySource, Problem> {
-        match (is_git(&text), is_url(&text)) {
-            (true, _) => Err(Problem::Git { text }),
-            (false, true) if add => Ok(CopySource::Url { url: text, checksum: checksum.cloned() }),
-            (false, true) => Err(Problem::CopyUrl { text }),
-            (false, false) if text.contains("://") => Err(Problem::Scheme { text }),
-            (false, false) => {
+        // `github.com/a/b` is a path here; only a context may be written so.
+        if let Some(url) = remote::git(&text)?.filter(|url| !url.looks_local) {
+            return if add { git_source(url, copy, checksum) } else { Err(Problem::CopyGit { text }) };
+        }
+        match is_url(&text) {
+            true if add => Ok(CopySource::Url { url: text, checksum: checksum.cloned() }),
+            true => Err(Problem::CopyUrl { text }),
+            false if text.contains("://") => Err(Problem::Scheme { text }),
+            false => {
                 Glob::parse(&text).map_err(Problem::Source)?;
                 let origin = here.origins.first().and_then(Option::as_ref);
                 let from = self.walk.source(origin, here.at).map_err(|error| error.kind)?;
@@ -132,22 +144,20 @@ fn is_url(text: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
-/// What BuildKit would clone.
-fn is_git(text: &str) -> bool {
-    if ["git://", "ssh://"].iter().any(|scheme| text.starts_with(scheme)) {
-        return true;
+fn git_source(mut url: GitUrl, copy: &dockerfile::Copy, checksum: Option<&String>) -> Result<CopySource, Problem> {
+    if let Some(checksum) = checksum {
+        if url.checksum.as_ref().is_some_and(|said| said != checksum) {
+            return Err(Problem::TwoChecksums { flag: checksum.clone(), url: url.checksum.unwrap_or_default() });
+        }
+        url.checksum = Some(checksum.clone());
     }
-    if is_url(text) {
-        let path = text.split(['#', '?']).next().unwrap_or_default();
-        return path.trim_end_matches('/').ends_with(".git");
-    }
-    // `git@host:path`
-    text.split_once('@').and_then(|(user, rest)| Some((user, rest.split_once(':')?))).is_some_and(
-        |(user, (host, path))| {
-            let plain = |text: &str| !text.is_empty() && !text.contains(['/', ' ']);
-            plain(user) && plain(host) && !path.is_empty()
-        },
-    )
+    let keep_git_dir = copy.keep_git_dir.is_some() || url.keep_git_dir == Some(true);
+    Ok(CopySource::Git { url, keep_git_dir })
+}
+
+/// The beginning of one.
+fn is_commit(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn is_digest(text: &str) -> bool {
@@ -193,17 +203,6 @@ mod tests {
         }
         for bad in ["", "888", "10000", "x", "u", "u+q", "u+x,", "rwx"] {
             assert!(parse_chmod(bad).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn repositories_are_told_from_files() {
-        for git in ["git@github.com:a/b.git", "git://a/b", "ssh://git@a/b", "https://a/b.git", "https://a/b.git#v1:dir"]
-        {
-            assert!(is_git(git), "{git}");
-        }
-        for other in ["https://a/b.tar", "a@b", "a/b@c:d/e", "git", "https://a/b.git.tar"] {
-            assert!(!is_git(other), "{other}");
         }
     }
 }

@@ -64,12 +64,18 @@ pub enum Problem {
     Chmod { text: String },
     #[error("--checksum is sha256:, sha384: or sha512: with hexadecimal digits, not {text:?}")]
     Checksum { text: String },
-    #[error("--checksum needs exactly one source, and that an http or https URL")]
+    #[error("--checksum needs exactly one source, and that an http or https URL or a git repository")]
     ChecksumSource,
     #[error("COPY takes files alone, and {text:?} is a URL; ADD can download it")]
     CopyUrl { text: String },
-    #[error("{text:?} is a git repository, which cannot be added; clone it in a RUN, or give it as the build context")]
-    Git { text: String },
+    #[error("COPY takes files alone, and {text:?} is a git repository; ADD takes one")]
+    CopyGit { text: String },
+    #[error("--checksum of a git repository is a commit, not {text:?}")]
+    CommitChecksum { text: String },
+    #[error("--checksum={flag} and the URL's own {url} are two commits")]
+    TwoChecksums { flag: String, url: String },
+    #[error("{0}")]
+    Remote(#[from] crate::build::remote::UrlError),
     #[error("{text:?}: only http and https can be downloaded")]
     Scheme { text: String },
     #[error("a pattern of --exclude: {0}")]

@@ -1,6 +1,9 @@
 //! Which images a build begins with and takes files from, without fetching any.
 
-use super::request::{self, Overrides, Request};
+use super::{
+    remote::Remotes,
+    request::{self, Overrides, Request},
+};
 use crate::{
     build::{
         frontend::{self, Configurations},
@@ -18,11 +21,13 @@ pub fn bases(
     project: &Project,
     service: &str,
     environment: &BTreeMap<String, String>,
+    remotes: &Remotes,
 ) -> Result<BTreeSet<String>, Error> {
     let Some((service, build)) = project.services.get(service).and_then(|s| Some((s, s.build.as_ref()?))) else {
         return Ok(BTreeSet::new());
     };
-    let request = request::request(project, service, build, &Overrides::default(), environment)?;
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    let request = request::request(project, service, build, &overrides, environment, remotes)?;
     let mut images = named(&request)?;
     // The images of other services are built, whoever names them.
     let built: BTreeSet<&str> =

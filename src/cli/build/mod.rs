@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! bases      which images a build begins with, without fetching any
+//! remote     contexts that are elsewhere, fetched first; foreign: the files of theirs that are read here
+//! agents     ssh: sockets, and agents for keys
 //! request    build: of a service -> what the builder takes
 //! one        one image: bases here, plan made, plan carried out
 //! ```
 //! Services whose images others are built from come first; all others are built at the same time.
 
+mod agents;
 mod bases;
+mod foreign;
 mod one;
+mod remote;
 mod request;
 
 pub use bases::bases;
+pub use remote::fetch_quietly;
 pub use request::Overrides;
 
 use super::{
@@ -29,6 +35,7 @@ use crate::{
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use one::{News, Site};
+use remote::Remotes;
 use request::Request;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -81,7 +88,7 @@ pub fn prepare(
         let policy = selection.pull.unwrap_or(service.pull_policy);
         if policy == PullPolicy::Always && selection.when != When::Always {
             // What cannot be pulled can still be built.
-            let image = Wanted { name: service.image.clone(), policy };
+            let image = Wanted { name: service.image.clone(), policy, platform: None };
             fetch::pull(cx, &[image], mode, None)?;
         }
     }
@@ -89,7 +96,8 @@ pub fn prepare(
     if wanted.is_empty() {
         return Ok(());
     }
-    services(cx, project, environment, &wanted, &Overrides::default(), mode).map(drop)
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    services(cx, project, environment, &wanted, &overrides, mode).map(drop)
 }
 
 /// Those of the selected services whose images have to be built.
@@ -136,7 +144,8 @@ pub fn closure(project: &Project, named: &[String], with_dependencies: bool) -> 
 pub fn images(cx: &mut Context, project: &Project, names: &[String]) -> Result<(), Error> {
     let environment = cx.env.variables.clone();
     let mode = cx.progress_mode(&environment);
-    services(cx, project, &environment, names, &Overrides::default(), mode).map(drop)
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    services(cx, project, &environment, names, &overrides, mode).map(drop)
 }
 
 /// Builds the images of the services that have a `build`, and of those that their contexts name.
@@ -148,7 +157,6 @@ pub fn services(
     overrides: &Overrides,
     mode: Mode,
 ) -> Result<Vec<(String, Image)>, Error> {
-    let requests = requests(project, names, overrides, environment)?;
     let site = Site {
         store: Store::open(&cx.layout)?,
         layout: cx.layout.clone(),
@@ -156,21 +164,26 @@ pub fn services(
             cx.env.docker_config().map(|dir| dir.join("config.json")).as_deref(),
         ),
     };
+    let order = Order { project, environment, names, overrides };
     apply::runtime()?.block_on(async {
         tokio::select! {
-            result = all(cx, &site, requests, mode) => result,
+            result = all(cx, &site, &order, mode) => result,
             interrupted = interrupted() => interrupted.and(Err(Error::Interrupted)),
         }
     })
 }
 
+/// What is to be built, and how.
+struct Order<'a> {
+    project: &'a Project,
+    environment: &'a BTreeMap<String, String>,
+    names: &'a [String],
+    overrides: &'a Overrides,
+}
+
 /// With what they need, which is before them.
-fn requests(
-    project: &Project,
-    names: &[String],
-    overrides: &Overrides,
-    environment: &BTreeMap<String, String>,
-) -> Result<Vec<Request>, Error> {
+fn requests(order: &Order<'_>, remotes: &Remotes) -> Result<Vec<Request>, Error> {
+    let Order { project, environment, names, overrides } = *order;
     let mut requests: Vec<Request> = Vec::new();
     let mut open: Vec<String> = names.to_vec();
     while let Some(name) = open.pop() {
@@ -179,7 +192,7 @@ fn requests(
         }
         let Some(service) = project.services.get(&name) else { continue };
         let Some(build) = &service.build else { continue };
-        let request = request::request(project, service, build, overrides, environment)?;
+        let request = request::request(project, service, build, overrides, environment, remotes)?;
         open.extend(request.needs.iter().cloned());
         requests.push(request);
     }
@@ -187,15 +200,32 @@ fn requests(
 }
 
 /// Builds everything; a build begins when what it needs is there.
-async fn all(cx: &mut Context, site: &Site, requests: Vec<Request>, mode: Mode) -> Result<Vec<(String, Image)>, Error> {
+async fn all(cx: &mut Context, site: &Site, order: &Order<'_>, mode: Mode) -> Result<Vec<(String, Image)>, Error> {
     let (sender, mut news) = unbounded_channel();
     let mut view = View::new(mode);
-    let mut waiting: Vec<(usize, Request)> = requests.into_iter().enumerate().collect();
-    let mut running = FuturesUnordered::new();
-    let mut built: Vec<(String, Image)> = Vec::new();
     let mut titles = Titles::default();
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Kept to the end: builds read them.
+    let remotes = {
+        let Order { project, environment, names, overrides } = *order;
+        let services = remote::with_needs(project, names);
+        let mut fetching = std::pin::pin!(remote::fetch(site, project, &services, overrides, environment, &sender));
+        loop {
+            tokio::select! {
+                biased;
+                Some(told) = news.recv() => titles.show(told, &mut view, cx)?,
+                _ = frames.tick(), if view.is_animated() => view.tick(Instant::now().into_std(), &mut cx.err)?,
+                fetched = &mut fetching => break fetched,
+            }
+        }
+    };
+    drain(&mut news, &mut titles, &mut view, cx)?;
+    let remotes = remotes?;
+    let requests = requests(order, &remotes)?;
+    let mut waiting: Vec<(usize, Request)> = requests.into_iter().enumerate().collect();
+    let mut running = FuturesUnordered::new();
+    let mut built: Vec<(String, Image)> = Vec::new();
     loop {
         let ready = |request: &Request| request.needs.iter().all(|need| built.iter().any(|(name, _)| name == need));
         let (begin, rest) = waiting.into_iter().partition::<Vec<_>, _>(|(_, request)| ready(request));

@@ -8,7 +8,7 @@ use crate::{
     build::{
         self, BuildError, Event, StepError,
         frontend::{self, Configurations},
-        op::{Op, Plan, StepId},
+        op::{Base, Op, Plan, StepId},
     },
     cli::exit::Error,
     image::{self, Credentials, Image, ImageError, Progress, Reference, Report, Store},
@@ -91,8 +91,8 @@ impl Build<'_> {
                 break frontend::plan(dockerfile, options, &known).map_err(wrong)?;
             }
             for base in missing {
-                let (image, document) = self.base(request, &base.image).await?;
-                images.insert(base.image.clone(), image);
+                let (image, document) = self.base(request, &base).await?;
+                images.insert(key(&base), image);
                 known.insert((base.image, base.platform), document);
             }
         };
@@ -102,10 +102,10 @@ impl Build<'_> {
         }
         for step in &planned.plan.steps {
             if let Op::Base(base) = &step.op
-                && !images.contains_key(&base.image)
+                && !images.contains_key(&key(base))
             {
-                let (image, _) = self.base(request, &base.image).await?;
-                images.insert(base.image.clone(), image);
+                let (image, _) = self.base(request, base).await?;
+                images.insert(key(base), image);
             }
         }
         request.inputs.images = images;
@@ -114,12 +114,14 @@ impl Build<'_> {
     }
 
     /// An image that a stage begins with, or that files are copied from, and its configuration.
-    async fn base(&mut self, request: &Request, name: &str) -> Result<(Image, Map<String, Value>), Error> {
-        let locked = request.locked.get(name).map_or(name, String::as_str);
+    async fn base(&mut self, request: &Request, base: &Base) -> Result<(Image, Map<String, Value>), Error> {
+        let Base { image: name, platform } = base;
+        let locked = request.locked.get(name).unwrap_or(name);
         let service = &request.service;
         let step = StepId(LOADS + self.loads);
         self.loads += 1;
-        let titles = vec![(step, format!("[{service} internal] load {locked}"))];
+        let foreign = if image::platform::is_host(platform) { String::new() } else { format!(" for {platform}") };
+        let titles = vec![(step, format!("[{service} internal] load {locked}{foreign}"))];
         let _ = self.news.send(News::Titles { build: self.number, titles });
         let began = Instant::now();
         let refused = |error: ImageError| Error::refused(format!("service {service:?}: the image {name}: {error}"));
@@ -127,12 +129,14 @@ impl Build<'_> {
         let context = request.inputs.context.as_ref().map(|context| context.dir.as_path());
         let reference = reference.absolute(context.unwrap_or(Path::new("/")));
         let policy = if request.pull { PullPolicy::Always } else { PullPolicy::Missing };
-        let is_here = !request.pull && self.site.store.find(&reference).map_err(refused)?.is_some();
+        let is_here =
+            !request.pull && image::find_for(&self.site.store, &reference, platform).map_err(refused)?.is_some();
         if !is_here {
             let _ = self.news.send(event(self.number, Event::Started(step)));
         }
         let report = fetched(step, self.number, self.news.clone());
-        let image = image::ensure(&self.site.store, &reference, policy, &self.site.credentials, report).await;
+        let Site { store, credentials, .. } = self.site;
+        let image = image::ensure_for(store, &reference, platform, policy, credentials, report).await;
         let image = image.map_err(|error| {
             let _ = self.news.send(event(self.number, Event::Failed { step, message: error.to_string() }));
             refused(error)
@@ -149,6 +153,11 @@ impl Build<'_> {
         };
         Ok((image, document))
     }
+}
+
+/// As the engine looks for it.
+fn key(base: &Base) -> String {
+    format!("{} {}", base.image, base.platform)
 }
 
 /// `[web 2/5] RUN make` with the service before the stage.

@@ -1,5 +1,9 @@
 //! What `build:` of a service says, made into what the builder takes: files are read, names become images.
 
+use super::{
+    foreign,
+    remote::{self, Remotes},
+};
 use crate::{
     build::{
         Context, Inputs, Secret,
@@ -15,7 +19,6 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -40,11 +43,13 @@ pub struct Request {
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// The image is to run here, of several platforms one.
+    pub to_run: bool,
     pub no_cache: bool,
     pub pull: bool,
     /// `--build-arg`
     pub args: BTreeMap<String, String>,
-    /// `--ssh`: id -> socket; `None` is the agent of the environment.
+    /// `--ssh`: id -> socket or keys; `None` is the agent of the environment.
     pub ssh: BTreeMap<String, Option<PathBuf>>,
 }
 
@@ -56,12 +61,21 @@ pub fn request(
     build: &model::Build,
     overrides: &Overrides,
     environment: &BTreeMap<String, String>,
+    remotes: &Remotes,
 ) -> Result<Request, Error> {
     let refused = |what: String| Error::refused(format!("service {:?}: {what}", service.name));
-    let context = context(build).map_err(refused)?;
-    let (file, text, ignore) = files(build, &context).map_err(refused)?;
+    let tree = remotes.context(build, overrides);
+    let (context, (file, text, ignore)) = match tree {
+        Some(tree) => (tree.dir.clone(), foreign::files(build, tree).map_err(refused)?),
+        None => {
+            let context = context(build).map_err(refused)?;
+            let files = files(build, &context).map_err(refused)?;
+            (context, files)
+        }
+    };
     let dockerfile = dockerfile::parse(&text).map_err(|errors| wrong(&service.name, &file, &text, &errors))?;
-    let (contexts, named, needs) = contexts(project, build).map_err(refused)?;
+    let (contexts, named, needs) = contexts(project, build, remotes).map_err(refused)?;
+    let agents = remotes.agents(&service.name);
     Ok(Request {
         frontend: options(project, service, build, overrides, environment, contexts).map_err(refused)?,
         inputs: Inputs {
@@ -69,7 +83,8 @@ pub fn request(
             named,
             images: BTreeMap::new(),
             secrets: secrets(project, build),
-            ssh: agents(build, overrides, environment).map_err(refused)?,
+            access: remote::access(project, build, environment, agents.get("default").cloned()),
+            ssh: agents,
         },
         engine: engine::Options {
             names: names(service, build).map_err(refused)?,
@@ -97,7 +112,7 @@ fn context(build: &model::Build) -> Result<PathBuf, String> {
     let path = Path::new(&build.context);
     if !path.is_absolute() {
         return Err(format!(
-            "the build context {} is no directory of this host, and others are not supported yet",
+            "the build context {} is neither a directory of this host nor a git repository or a URL that is fetched",
             build.context
         ));
     }
@@ -148,7 +163,7 @@ fn dockerfile(context: &Path, name: &str) -> Result<(String, String), String> {
 
 type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, Context>, Vec<String>);
 
-fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String> {
+fn contexts(project: &Project, build: &model::Build, remotes: &Remotes) -> Result<Contexts, String> {
     let (mut contexts, mut directories, mut needs) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, value) in &build.additional_contexts {
         let stands_for = if let Some(image) = value.strip_prefix("docker-image://") {
@@ -159,6 +174,10 @@ fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String>
             needs.push(service.to_owned());
             let image = project.services.get(service).map(|service| service.image.clone());
             NamedContext::Image(image.ok_or_else(|| format!("additional context {name}: no service {service:?}"))?)
+        } else if let Some(tree) = remotes.additional(value) {
+            // As BuildKit: what is ignored is said for directories of this host alone.
+            directories.insert(name.clone(), Context { dir: tree.dir.clone(), ignore: Patterns::default() });
+            NamedContext::Directory
         } else if Path::new(value).is_dir() {
             let text = fs::read_to_string(Path::new(value).join(".dockerignore")).unwrap_or_default();
             let ignore = Patterns::read(&text).map_err(|error| format!("additional context {name}: {error}"))?;
@@ -167,7 +186,10 @@ fn contexts(project: &Project, build: &model::Build) -> Result<Contexts, String>
         } else if Path::new(value).is_absolute() {
             return Err(format!("the additional context {name}={value} is no directory"));
         } else {
-            return Err(format!("the additional context {name}={value} is not supported yet"));
+            return Err(format!(
+                "the additional context {name}={value} is neither a directory, an image or a service, nor a git \
+                 repository or a URL that is fetched"
+            ));
         };
         contexts.insert(name.clone(), stands_for);
     }
@@ -194,6 +216,12 @@ fn options(
     labels.insert("com.docker.compose.project".to_owned(), project.name.clone());
     labels.insert("com.docker.compose.service".to_owned(), service.name.clone());
     let hosts = build.extra_hosts.iter();
+    let platform = match wanted_platform(service, build, overrides)? {
+        Some(text) => {
+            Some(Platform::whole(text).ok_or_else(|| format!("{text:?} is no platform such as linux/arm64"))?)
+        }
+        None => None,
+    };
     Ok(frontend::Options {
         target: build.target.clone(),
         args,
@@ -212,8 +240,29 @@ fn options(
         extra_hosts: hosts.flat_map(|(name, to)| to.iter().map(move |to| (name.clone(), to.clone()))).collect(),
         shm_size: build.shm_size,
         ulimits: build.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+        platform,
         ..frontend::Options::new(host)
     })
+}
+
+/// The one platform that an image is built for: the service's, or the only one that the build has. Where it has several
+/// and one is to run, this host's.
+fn wanted_platform<'a>(
+    service: &'a Service,
+    build: &'a model::Build,
+    overrides: &Overrides,
+) -> Result<Option<&'a str>, String> {
+    match (&service.platform, build.platforms.as_slice()) {
+        (Some(platform), _) => Ok(Some(platform)),
+        (None, []) => Ok(None),
+        (None, [platform]) => Ok(Some(platform)),
+        (None, several) if overrides.to_run && several.iter().any(|text| platform::is_host(text)) => Ok(None),
+        (None, several) => Err(format!(
+            "build.platforms: {} at once are not supported; an image here is for one platform. `platform:` of the service \
+             says which",
+            several.join(", ")
+        )),
+    }
 }
 
 fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, String> {
@@ -228,36 +277,12 @@ fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, Stri
     Ok(names)
 }
 
-fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
+pub fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
     let source = |key: &String| project.secrets.get(key).map(|secret| &secret.source);
     let secret = |(id, key): (&String, &String)| match source(key)? {
         FileSource::File(path) => Some((id.clone(), Secret::File(path.clone()))),
     };
     build.secrets.iter().filter_map(secret).collect()
-}
-
-fn agents(
-    build: &model::Build,
-    overrides: &Overrides,
-    environment: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, PathBuf>, String> {
-    let mut agents = BTreeMap::new();
-    for (id, path) in build.ssh.iter().chain(&overrides.ssh) {
-        let from_environment = || environment.get("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let path = path.clone().or_else(from_environment);
-        let path = path.ok_or_else(|| format!("ssh {id}: SSH_AUTH_SOCK names no agent"))?;
-        match fs::metadata(&path) {
-            Ok(data) if data.file_type().is_socket() => agents.insert(id.clone(), path),
-            Ok(_) => {
-                return Err(format!(
-                    "ssh {id}: {} is no socket of an agent; keys are not supported yet",
-                    path.display()
-                ));
-            }
-            Err(error) => return Err(format!("ssh {id}: {}: {error}", path.display())),
-        };
-    }
-    Ok(agents)
 }
 
 fn is_entitled(build: &model::Build, what: &str) -> bool {

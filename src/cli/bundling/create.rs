@@ -37,6 +37,13 @@ pub fn create(cx: &mut Context, wish: &Wish<'_>) -> Result<Index, Error> {
     let chosen = build::closure(&loaded.project, wish.services, true);
     let services: Vec<Service> = chosen.iter().filter_map(|name| loaded.project.services.get(name)).cloned().collect();
     refuse_directories(&services)?;
+    if let Some(service) = services.iter().find(|service| service.platform.is_some()) {
+        let platform = service.platform.as_deref().unwrap_or_default();
+        return Err(Error::refused(format!(
+            "service {:?} is for {platform}: a bundle has images of this host's platform alone",
+            service.name
+        )));
+    }
     bring_images(cx, &loaded, &services, wish.services)?;
 
     let project = &loaded.project;
@@ -91,7 +98,7 @@ fn bring_images(cx: &mut Context, loaded: &Loaded, services: &[Service], named: 
     for service in services.iter().filter(|service| service.build.is_none()) {
         if store.find(&parse(service.reference())?)?.is_none() {
             let policy = if service.pull_policy == PullPolicy::Never { PullPolicy::Never } else { PullPolicy::Missing };
-            wanted.push(Wanted { name: service.reference().to_owned(), policy });
+            wanted.push(Wanted { name: service.reference().to_owned(), policy, platform: None });
         }
     }
     wanted.dedup_by(|a, b| a.name == b.name);

@@ -49,7 +49,7 @@ impl Context {
                 hint: Some("`muster lock` writes it".into()),
             });
         };
-        let needs = needs(loaded)?;
+        let needs = needs(loaded, &self.layout)?;
         let drift = lock.drift(&needs.images);
         if drift.is_empty() {
             return Ok(());

@@ -6,6 +6,7 @@ use crate::{
     compose::Loaded,
     image::{ImageError, Reference},
     model::{Project, lock::Needed},
+    state::Layout,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,8 +36,8 @@ impl Needs {
 }
 
 /// # Errors
-/// A name that is none, or a Dockerfile that cannot be read.
-pub fn needs(loaded: &Loaded) -> Result<Needs, Error> {
+/// A name that is none, or a Dockerfile that cannot be read; one of a context elsewhere is fetched for it.
+pub fn needs(loaded: &Loaded, layout: &Layout) -> Result<Needs, Error> {
     let mut needs = Needs::default();
     for named in &loaded.images {
         needs.add(&named.service, &named.image, named.role.clone())?;
@@ -44,8 +45,9 @@ pub fn needs(loaded: &Loaded) -> Result<Needs, Error> {
     let project = everything(&loaded.project);
     let built: BTreeSet<&str> =
         project.services.values().filter(|service| service.build.is_some()).map(|s| s.image.as_str()).collect();
+    let remotes = build::fetch_quietly(layout, &project, &loaded.environment)?;
     for service in project.services.keys() {
-        for image in build::bases(&project, service, &loaded.environment)? {
+        for image in build::bases(&project, service, &loaded.environment, &remotes)? {
             // Built here, and found here by whoever is built upon it.
             if !built.contains(image.as_str()) {
                 needs.add(service, &image, format!("build of {service}"))?;

@@ -26,8 +26,8 @@ pub struct Args {
     /// Do not print the progress; print the ids of the images
     #[arg(short, long)]
     quiet: bool,
-    /// Agents for `RUN --mount=type=ssh`: `default` or ID=SOCKET
-    #[arg(long, value_name = "ID[=SOCKET]")]
+    /// Agents and keys for `RUN --mount=type=ssh`: `default`, ID=SOCKET or ID=KEY[,KEY]
+    #[arg(long, value_name = "ID[=PATH]")]
     ssh: Vec<String>,
     /// Also build the services that these depend on
     #[arg(long)]
@@ -42,6 +42,7 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let overrides = Overrides {
+        to_run: false,
         no_cache: args.no_cache,
         pull: args.pull,
         args: pairs(&args.build_arg, |name| cx.env.variables.get(name).cloned()),

@@ -108,14 +108,16 @@ impl Creation {
         let mut loaded = cx.load(&self.services, Purpose::Run)?;
         apply_scale(&mut loaded.project, &self.scale)?;
         cx.follow_lock(&mut loaded, self.locked)?;
+        cx.adopt_variants(&mut loaded.project)?;
         Ok(loaded)
     }
 
-    /// Brings the images here that are built: what the plan would not do.
-    pub fn build_images(&self, cx: &mut Context, loaded: &Loaded, with_dependencies: bool) -> Result<(), Error> {
+    /// Brings the images here that are built, or for another platform: what the plan would not do.
+    pub fn build_images(&self, cx: &mut Context, loaded: &mut Loaded, with_dependencies: bool) -> Result<(), Error> {
         let selection = self.selection(with_dependencies);
         let mode = cx.progress_mode(&loaded.environment);
-        build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)
+        build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
+        cx.bring_variants(&mut loaded.project, &self.services, selection.pull, mode)
     }
 
     /// Services whose images `build_images` would build.

@@ -18,11 +18,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
-    let loaded = args.creation.load(cx)?;
+    let mut loaded = args.creation.load(cx)?;
     let mode = cx.progress_mode(&loaded.environment);
     let project = loaded.project.name.clone();
     let intent = Intent::Up(args.creation.created(cx, &loaded)?);
-    args.creation.build_images(cx, &loaded, true)?;
+    args.creation.build_images(cx, &mut loaded, true)?;
     let apply = converge::request(cx, loaded, intent, None)?;
     apply::carry_out(cx, Order { project, apply, mode, quiet_pull: args.creation.quiet_pull })
 }

@@ -50,7 +50,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     check_services(&locking::everything(&loaded.project), &args.services)?;
     let path = cx.lock_path(&loaded.project);
     let before = cx.read_lock(&loaded.project)?;
-    let needs = locking::needs(&loaded)?;
+    let needs = locking::needs(&loaded, &cx.layout)?;
     let chosen = chosen(&args.services, &needs);
     let old = before.clone().unwrap_or_default();
     let (new, rows) = if args.check && !args.update {

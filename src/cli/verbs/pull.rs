@@ -70,7 +70,7 @@ fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
     };
     open.reverse();
     let mut seen = Vec::new();
-    let mut images: IndexMap<String, PullPolicy> = IndexMap::new();
+    let mut images: IndexMap<(String, Option<String>), PullPolicy> = IndexMap::new();
     while let Some(name) = open.pop() {
         let Some(service) = project.services.get(name).filter(|_| !seen.contains(&name)) else { continue };
         seen.push(name);
@@ -83,7 +83,7 @@ fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
             continue;
         }
         let policy = if args.policy == Some(Policy::Missing) { PullPolicy::Missing } else { PullPolicy::Always };
-        images.insert(service.reference().to_owned(), policy);
+        images.insert((service.reference().to_owned(), service.platform.clone()), policy);
     }
-    images.into_iter().map(|(name, policy)| Wanted { name, policy }).collect()
+    images.into_iter().map(|((name, platform), policy)| Wanted { name, policy, platform }).collect()
 }

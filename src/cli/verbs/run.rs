@@ -129,6 +129,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         when: if args.build { When::Always } else { When::Missing },
     };
     build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
+    let pull = selection.pull;
+    cx.bring_variants(&mut loaded.project, std::slice::from_ref(&args.service), pull, mode)?;
     let project = loaded.project.name.clone();
     let intent = Intent::Run(intent::Run {
         service: args.service.clone(),

@@ -75,7 +75,7 @@ pub fn run(mut args: Args, cx: &mut Context) -> Outcome {
         bundling::arrive(cx, &bundle)?;
         args.flags.creation.services.remove(0);
     }
-    let loaded = args.flags.creation.load(cx)?;
+    let mut loaded = args.flags.creation.load(cx)?;
     let mode = cx.progress_mode(&loaded.environment);
     let project = loaded.project.clone();
     for named in [&args.attach, &args.no_attach] {
@@ -83,7 +83,7 @@ pub fn run(mut args: Args, cx: &mut Context) -> Outcome {
     }
     check_services(&project, args.exit_code_from.as_slice())?;
     let intent = Intent::Up(args.flags.up(cx, &loaded)?);
-    args.flags.creation.build_images(cx, &loaded, !args.flags.no_deps)?;
+    args.flags.creation.build_images(cx, &mut loaded, !args.flags.no_deps)?;
     let wait = args.wait.then_some(WaitFor { timeout_seconds: args.wait_timeout });
     let watch = if args.watch { Some(watch(&args, cx, &loaded)?) } else { None };
     let apply = converge::request(cx, loaded, intent, wait)?;

@@ -35,9 +35,9 @@ pub const FIELDS: &[Field<Build>] = &[
     Read("network", |d, at, b| b.network = d.text(at).filter(|network| !network.is_empty())),
     Read("no_cache", |d, at, b| b.no_cache = d.boolean(at).unwrap_or_default()),
     Read("no_cache_filter", |d, at, b| b.no_cache_filter = d.strings(at)),
-    Read("platforms", |d, at, _| {
+    Read("platforms", |d, at, b| {
         for item in d.items(at) {
-            d.platform(&item);
+            b.platforms.extend(d.platform(&item));
         }
     }),
     Read("privileged", |d, at, b| b.privileged = d.boolean(at).unwrap_or_default()),
@@ -180,12 +180,22 @@ secrets: {k: {file: key}}
 
     #[test]
     fn what_a_build_cannot_have_is_told() {
-        insta::assert_snapshot!(service("services: {web: {build: {context: ., platforms: [linux/s390x]}}}").unwrap_err(), @r#"
-        error: `services.web.build.platforms[0]`: a platform other than this host's, "linux/s390x" is not supported yet
+        insta::assert_snapshot!(service("services: {web: {build: {context: ., platforms: [windows/amd64]}}}").unwrap_err(), @r#"
+        error: `services.web.build.platforms[0]`: the platform "windows/amd64" is not supported yet
          --> compose.yaml:1:50
           |
-        1 | services: {web: {build: {context: ., platforms: [linux/s390x]}}}
-          |                                                  ^^^^^^^^^^^
+        1 | services: {web: {build: {context: ., platforms: [windows/amd64]}}}
+          |                                                  ^^^^^^^^^^^^^
         "#);
+    }
+
+    #[test]
+    fn platforms_are_kept_where_they_are_not_this_hosts() {
+        let service =
+            service("services: {web: {platform: linux/s390x, build: {context: ., platforms: [linux/s390x]}}}").unwrap();
+        assert_eq!(
+            (service.platform.as_deref(), &*service.build.unwrap().platforms),
+            (Some("linux/s390x"), &["linux/s390x".to_owned()][..])
+        );
     }
 }

@@ -73,6 +73,10 @@ const HOST_ARCHITECTURE: &[&str] = if cfg!(target_arch = "x86_64") {
     &[]
 };
 
+fn is_host(platform: &str) -> bool {
+    platform.split('/').nth(1).is_none_or(|architecture| HOST_ARCHITECTURE.contains(&architecture))
+}
+
 pub const WINDOWS: &str = "it is for Windows containers";
 const CLOUD: &str = "there is no model runner here";
 
@@ -149,7 +153,7 @@ pub const FIELDS: &[Field<ServiceDraft>] = &[
         .map(|score| i32::try_from(score).ok())),
     Later("pid"),
     set!("pids_limit", resources.pids, |d, at| Some(d.pids_limit(at))),
-    Read("platform", |d, at, _| d.platform(at)),
+    Read("platform", |d, at, s| s.service.platform = d.platform(at).filter(|text| !is_host(text))),
     set!("ports", ports, |d, at| Some(d.ports(at))),
     Later("post_start"),
     Later("pre_start"),
@@ -224,13 +228,17 @@ impl Decoder<'_> {
         }
     }
 
-    /// Images of other processors need an emulator.
-    pub fn platform(&mut self, at: &At<'_>) {
-        let Some(text) = self.text(at).filter(|text| !text.is_empty()) else { return };
-        let mut parts = text.split('/');
-        let (os, arch) = (parts.next().unwrap_or_default(), parts.next());
-        if os != "linux" || arch.is_some_and(|arch| !HOST_ARCHITECTURE.contains(&arch)) {
-            self.later(at, format!("a platform other than this host's, \"{text}\""));
+    /// Operating system and processor; Linux is the one that runs here.
+    pub fn platform(&mut self, at: &At<'_>) -> Option<String> {
+        let text = self.text(at).filter(|text| !text.is_empty())?;
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["linux"] => None,
+            ["linux", _] | ["linux", _, _] if parts.iter().all(|part| !part.is_empty()) => Some(text),
+            _ => {
+                self.later(at, format!("the platform \"{text}\""));
+                None
+            }
         }
     }
 

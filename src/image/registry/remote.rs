@@ -6,6 +6,7 @@ use crate::image::{
     digest::Digest,
     error::{ImageError, Result},
     hosts::Endpoint,
+    platform::Target,
     progress::{Progress, Report},
     reference::Name,
     source::Package,
@@ -57,8 +58,8 @@ impl Remote {
         first!(self, registry => registry.top().await)
     }
 
-    pub async fn resolve(&self) -> Result<Package> {
-        first!(self, registry => registry.resolve().await)
+    pub async fn resolve(&self, wanted: &[Target]) -> Result<Package> {
+        first!(self, registry => registry.resolve(wanted).await)
     }
 
     /// What one place has sent the next one need not.

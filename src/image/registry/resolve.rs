@@ -1,10 +1,10 @@
-//! What a name stands for: manifest and configuration for this machine.
+//! What a name stands for: manifest and configuration for a platform.
 
 use super::{Registry, cause, read_bounded, retry::Attempt};
 use crate::image::{
     digest::Digest,
     error::{ImageError, Result},
-    platform,
+    platform::{self, Target},
     progress::Progress,
     reference::Reference,
     source::{
@@ -37,12 +37,12 @@ impl Registry {
         Ok(Digest::of(&bytes))
     }
 
-    /// Manifest and configuration for this machine. Layers are only named; `blob::fetch` reads them.
-    pub async fn resolve(&self) -> Result<Package> {
+    /// Manifest and configuration for a platform. Layers are only named; `blob::fetch` reads them.
+    pub async fn resolve(&self, wanted: &[Target]) -> Result<Package> {
         let selector = self.name.selector();
         let (bytes, declared) = self.manifest(&selector, self.name.digest()).await?;
         let top = Digest::of(&bytes);
-        let (manifest, bytes) = self.descend(bytes, declared).await?;
+        let (manifest, bytes) = self.descend(bytes, declared, wanted).await?;
         let config = self.small_blob(&manifest.config).await?;
         let part = |layer: &Blob| Part {
             digest: Some(layer.digest),
@@ -60,16 +60,21 @@ impl Registry {
         Ok(package)
     }
 
-    async fn descend(&self, mut bytes: Vec<u8>, mut declared: Option<String>) -> Result<(manifest::Manifest, Vec<u8>)> {
+    async fn descend(
+        &self,
+        mut bytes: Vec<u8>,
+        mut declared: Option<String>,
+        wanted: &[Target],
+    ) -> Result<(manifest::Manifest, Vec<u8>)> {
         for _ in 0..MAX_DEPTH {
             let parsed = manifest::parse(&bytes, declared.as_deref()).map_err(|error| self.not(error.to_string()))?;
             let entries = match parsed {
                 Parsed::Image(manifest) => return Ok((manifest, bytes)),
                 Parsed::Index(entries) => entries,
             };
-            let entry = platform::choose(&entries, &platform::host()).ok_or_else(|| ImageError::NoPlatform {
+            let entry = platform::choose(&entries, wanted).ok_or_else(|| ImageError::NoPlatform {
                 image: self.name.familiar(),
-                wanted: platform::host_name(),
+                wanted: wanted.first().map(Target::name).unwrap_or_default(),
                 available: platform::names(&entries),
             })?;
             let blob = Blob::of(entry).map_err(|error| self.not(error.to_string()))?;

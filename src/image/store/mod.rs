@@ -3,6 +3,7 @@
 //! ```text
 //! <images>/oci-layout, index.json, blobs/sha256/<hex>   the layout; index.json is the only list of what is here
 //! <images>/layers/<chain id>/                           the files of one layer, in overlayfs' own form
+//! <images>/variants/<hash>.json                         names for other platforms than this host's
 //! <images>/partial/<hex>                                a blob as far as it came, locked by who fetches it
 //! <images>/tmp/<session>/                               work in progress, locked by the process that does it
 //! ```
@@ -18,6 +19,7 @@ mod remove;
 mod session;
 mod tag;
 mod usage;
+mod variant;
 mod workshop;
 
 pub use remove::{InUse, Pruned, Removed, Swept};

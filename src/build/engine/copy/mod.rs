@@ -24,6 +24,7 @@ pub mod write;
 use super::{
     error::{Result, StepError},
     key::Key,
+    remote::Tree,
     report::Event,
     step::{Engine, Snapshot},
     upper::Upper,
@@ -47,7 +48,7 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
         CopySource::Path { from: Source::Step(id), .. } => steps.get(id).is_some_and(|step| !step.is_of_host()),
         CopySource::Path { from, .. } => matches!(from, Source::Scratch),
         CopySource::Inline(_) => true,
-        CopySource::Url { .. } => false,
+        CopySource::Url { .. } | CopySource::Git { .. } => false,
     });
     if !all_steps {
         return Ok(None);
@@ -62,6 +63,7 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
             CopySource::Path { path, .. } => key.text("scratch").text(path),
             CopySource::Inline(file) => key.text("inline").text(&file.name).bytes(&file.content).number(file.mode),
             CopySource::Url { url, .. } => key.text("url").text(url),
+            CopySource::Git { url, .. } => key.text("git").text(&url.remote),
         };
     }
     Ok(Some(key.finish()))
@@ -103,6 +105,15 @@ fn missing() -> StepError {
 pub struct Gathered {
     pieces: Vec<Piece>,
     pub key: Digest,
+    /// Repositories that pieces are read from.
+    _trees: Vec<Tree>,
+}
+
+/// What a step reads from elsewhere, each in the order of its sources.
+#[derive(Default)]
+pub struct Came {
+    pub downloads: Vec<Download>,
+    pub trees: Vec<Tree>,
 }
 
 enum Piece {
@@ -112,10 +123,11 @@ enum Piece {
 }
 
 /// Looks at everything that the step reads; copies nothing.
-pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Download>) -> Result<Gathered> {
-    let mut downloads = downloads.into_iter();
+pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, came: Came) -> Result<Gathered> {
+    let (mut downloads, mut trees) = (came.downloads.into_iter(), came.trees.into_iter());
     let mut pieces = Vec::with_capacity(copy.sources.len());
     let mut key = settings(engine, copy, root_of(copy, steps)?, "copy");
+    let mut kept = Vec::new();
     for source in &copy.sources {
         pieces.push(match source {
             CopySource::Path { from, path } => {
@@ -132,9 +144,16 @@ pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, downloads: Vec<Downlo
                 key = key.text(url).bytes(download.digest.as_bytes()).option(download.modified, Key::number);
                 Piece::Url { url: url.clone(), checksum: checksum.clone(), download }
             }
+            CopySource::Git { .. } => {
+                let tree = trees.next().ok_or_else(missing)?;
+                let scan = Arc::new(scan::tree(engine, &tree, &copy.exclude)?);
+                key = key.bytes(scan.digest.as_bytes());
+                kept.push(tree);
+                Piece::Files(scan)
+            }
         });
     }
-    Ok(Gathered { pieces, key: key.finish() })
+    Ok(Gathered { pieces, key: key.finish(), _trees: kept })
 }
 
 impl Gathered {

@@ -4,12 +4,15 @@
 use super::{
     content,
     find::{self, Found, Origin},
+    seen,
 };
 use crate::{
     build::{
         dockerfile::Patterns,
         engine::{
             error::{Result, StepError},
+            input::Context,
+            remote::Tree,
             step::{Engine, Steps},
         },
         op::Source,
@@ -78,10 +81,24 @@ pub fn scan(
 }
 
 fn look(engine: &Engine, steps: &Steps, from: &Source, path: &str, parents: bool, exclude: &[String]) -> Result<Scan> {
-    let exclude =
-        Patterns::new(exclude.iter().map(String::as_str)).map_err(|bad| StepError::Refused(bad.to_string()))?;
+    let exclude = patterns(exclude)?;
     let origin = engine.origin(from, steps)?;
     let found = find::find(&origin, path, parents, &exclude)?;
     let digest = content::digest(&origin, &found, engine.seen(from).as_deref(), &engine.cancelled)?;
     Ok(Scan { origin, found, digest })
+}
+
+/// All of a repository.
+pub fn tree(engine: &Engine, tree: &Tree, exclude: &[String]) -> Result<Scan> {
+    let context = Context { dir: tree.dir.clone(), ignore: Patterns::default() };
+    let origin = context.origin().map_err(StepError::file("read", &tree.dir))?;
+    let found = find::find(&origin, "/", false, &patterns(exclude)?)?;
+    let seen = seen::Seen::open(&engine.layout, &tree.dir);
+    let digest = content::digest(&origin, &found, Some(&seen), &engine.cancelled)?;
+    seen.save()?;
+    Ok(Scan { origin, found, digest })
+}
+
+fn patterns(exclude: &[String]) -> Result<Patterns> {
+    Patterns::new(exclude.iter().map(String::as_str)).map_err(|bad| StepError::Refused(bad.to_string()))
 }

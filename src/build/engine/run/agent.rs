@@ -2,14 +2,24 @@
 
 use super::super::error::{Result, StepError};
 use std::{
-    fs,
+    fs, io,
     os::{
         fd::AsRawFd,
         unix::{fs::PermissionsExt, net::UnixListener},
     },
     path::{Path, PathBuf},
 };
-use tokio::{net::UnixStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    task::JoinHandle,
+};
+
+const FAILURE: u8 = 5;
+const REQUEST_IDENTITIES: u8 = 11;
+const SIGN_REQUEST: u8 = 13;
+/// As OpenSSH's agent has it.
+const MAX_FRAME: u32 = 256 << 10;
 
 /// Ends, with its connections, when it is dropped.
 #[derive(Debug)]
@@ -47,7 +57,7 @@ pub fn relay(directory: &Path, agent: &Path, (mode, uid, gid): (u32, u32, u32)) 
                         let agent = agent.clone();
                         connections.spawn(async move {
                             if let Ok(mut ours) = UnixStream::connect(&agent).await {
-                                let _ = tokio::io::copy_bidirectional(&mut theirs, &mut ours).await;
+                                let _ = pass(&mut theirs, &mut ours).await;
                             }
                         });
                     }
@@ -58,4 +68,34 @@ pub fn relay(directory: &Path, agent: &Path, (mode, uid, gid): (u32, u32, u32)) 
         }
     });
     Ok((path, Relay(task)))
+}
+
+/// Questions and answers (draft-miller-ssh-agent): each is a length of four bytes, a type, and the rest. A step may list
+/// keys and have things signed; it may not add, remove or lock anything, nor use extensions, as in BuildKit.
+async fn pass(theirs: &mut UnixStream, ours: &mut UnixStream) -> io::Result<()> {
+    loop {
+        let question = frame(theirs).await?;
+        if matches!(question.first(), Some(&(REQUEST_IDENTITIES | SIGN_REQUEST))) {
+            send(ours, &question).await?;
+            let answer = frame(ours).await?;
+            send(theirs, &answer).await?;
+        } else {
+            send(theirs, &[FAILURE]).await?;
+        }
+    }
+}
+
+async fn frame(from: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let length = from.read_u32().await?;
+    if length > MAX_FRAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = vec![0; length as usize];
+    from.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn send(to: &mut UnixStream, bytes: &[u8]) -> io::Result<()> {
+    to.write_u32(u32::try_from(bytes.len()).map_err(io::Error::other)?).await?;
+    to.write_all(bytes).await
 }

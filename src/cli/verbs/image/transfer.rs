@@ -39,7 +39,7 @@ pub struct Push {
 
 pub fn pull(args: Pull, cx: &mut Context) -> Outcome {
     let reference = Reference::parse(&args.image).map_err(ImageError::from)?;
-    let wanted = [Wanted { name: args.image, policy: PullPolicy::Always }];
+    let wanted = [Wanted { name: args.image, policy: PullPolicy::Always, platform: None }];
     let mode = mode(args.quiet, cx);
     match fetch::pull(cx, &wanted, mode, None)?.is_empty() {
         true => writeln!(cx.out, "{}", reference.familiar())?,

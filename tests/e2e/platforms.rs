@@ -1,0 +1,178 @@
+//! Images for other processors: built from stages that run here and bases that do not, pulled by `platform`, and what is
+//! said where nothing can run them.
+
+use super::{
+    ground::busybox,
+    image_support::{
+        Layer, Made, OCI_INDEX, OCI_MANIFEST, digest,
+        http::{Response, Server, blob_path},
+    },
+    stack::Stack,
+};
+use muster::image::{Image, Reference, Store};
+use serde_json::json;
+use std::{fs, path::Path};
+
+/// This host's processor in the words of images, another, and the number of that in an ELF header.
+const fn processors() -> (&'static str, &'static str, u16) {
+    if cfg!(target_arch = "x86_64") { ("amd64", "arm64", 183) } else { ("arm64", "amd64", 62) }
+}
+
+fn made(architecture: &str, program: Vec<u8>) -> Made {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, mode, bytes) in [("arch", 0o644, architecture.as_bytes()), ("bin/sh", 0o755, &program)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(mode);
+        builder.append_data(&mut header, name, bytes).unwrap();
+    }
+    let tar = builder.into_inner().unwrap();
+    let layer = Layer { blob: tar.clone(), tar, media_type: "application/vnd.oci.image.layer.v1.tar" };
+    Made::for_platform(architecture, vec![layer], json!({"Cmd": ["/bin/sh"]}))
+}
+
+/// A registry with `app:1` for both processors.
+fn registry() -> (Server, [Made; 2]) {
+    let (own, other, machine) = processors();
+    let program = fs::read(busybox()).unwrap();
+    let mut foreign = program.clone();
+    foreign[18..20].copy_from_slice(&machine.to_le_bytes());
+    let images = [made(own, program), made(other, foreign)];
+    let entries: Vec<_> = [own, other]
+        .iter()
+        .zip(&images)
+        .map(|(architecture, image)| image.entry(json!({"platform": {"os": "linux", "architecture": architecture}})))
+        .collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+    let served = images.clone();
+    let server = Server::start(move |request| {
+        if request.path == "/v2/" {
+            return Response::ok("{}");
+        }
+        let by_digest = format!("/v2/app/manifests/{}", digest(index.as_bytes()));
+        if request.path == "/v2/app/manifests/1" || request.path == by_digest {
+            let answer = Response::ok(index.clone()).with("Content-Type", OCI_INDEX);
+            return answer.with("Docker-Content-Digest", &digest(index.as_bytes()));
+        }
+        for image in &served {
+            if request.path == format!("/v2/app/manifests/{}", digest(&image.manifest)) {
+                return Response::ok(image.manifest.clone()).with("Content-Type", OCI_MANIFEST);
+            }
+            if let Some(blob) = image.blobs().into_iter().find(|blob| request.path == blob_path(blob)) {
+                return Response::ok(blob);
+            }
+        }
+        Response::new(404, "")
+    });
+    (server, images)
+}
+
+fn image(stack: &Stack, service: &str) -> Image {
+    let store = Store::open(&stack.ground.layout()).unwrap();
+    let reference = Reference::parse(&format!("{}-{service}", stack.name)).unwrap();
+    store.find(&reference).unwrap().unwrap_or_else(|| panic!("no image of {service}"))
+}
+
+fn file(image: &Image, path: &str) -> Option<String> {
+    image.layers.iter().rev().find_map(|layer| fs::read_to_string(layer.join(path)).ok())
+}
+
+/// Somebody has an emulator: then it runs.
+fn is_emulated() -> bool {
+    let names = ["qemu-aarch64", "qemu-x86_64"];
+    names.iter().any(|name| Path::new("/proc/sys/fs/binfmt_misc").join(name).exists())
+}
+
+#[test]
+fn an_image_for_another_processor_is_built_by_stages_that_run_here() {
+    let (own, other, _) = processors();
+    let (server, _) = registry();
+    let base = format!("{}/app:1", server.address);
+    let stack = Stack::new("cross", "services: {}");
+    let root = stack.ground.rootfs().display().to_string();
+    stack.compose(&format!(
+        "
+services:
+  other: {{build: {{context: src, platforms: [linux/{other}], additional_contexts: {{root: '{root}'}}}}}}
+  by_service: {{platform: linux/{other}, build: {{context: src, additional_contexts: {{root: '{root}'}}}}}}
+  own: {{build: {{context: src, additional_contexts: {{root: '{root}'}}}}}}
+"
+    ));
+    stack.write(
+        "src/Dockerfile",
+        &format!(
+            "FROM --platform=$BUILDPLATFORM {base} AS native
+COPY --from=root / /
+ARG BUILDPLATFORM
+ARG TARGETPLATFORM
+RUN echo $BUILDPLATFORM $TARGETPLATFORM > /platforms
+FROM {base}
+ARG TARGETARCH
+COPY --from=native /platforms /arch /native/
+LABEL arch=$TARGETARCH
+"
+        ),
+    );
+    stack.ok(&["build"]);
+    for (service, target) in [("other", other), ("by_service", other), ("own", own)] {
+        let image = image(&stack, service);
+        assert_eq!(image.platform, format!("linux/{target}"), "{service}");
+        assert_eq!(image.config.labels["arch"], target);
+        assert_eq!(file(&image, "arch").as_deref(), Some(target));
+        assert_eq!(file(&image, "native/arch").as_deref(), Some(own));
+        assert_eq!(file(&image, "native/platforms"), Some(format!("linux/{own} linux/{target}\n")));
+    }
+    // All is here: the registry is not asked again.
+    let asked = server.requests().len();
+    stack.ok(&["build"]);
+    assert_eq!(server.requests().len(), asked);
+    // The name itself is what runs here.
+    let store = Store::open(&stack.ground.layout()).unwrap();
+    let named = store.find(&Reference::parse(&base).unwrap()).unwrap().unwrap();
+    assert_eq!(named.platform, format!("linux/{own}"));
+}
+
+#[test]
+fn what_cannot_run_here_is_told_with_what_would_help() {
+    let (_, other, _) = processors();
+    let (server, images) = registry();
+    let stack = Stack::new("foreign", "services: {}");
+    stack.compose(&format!(
+        "services:\n  run: {{platform: linux/{other}, image: '{}/app:1', command: [/bin/sh, -c, 'true']}}\n",
+        server.address
+    ));
+    stack.ok(&["create"]);
+    assert_eq!(stack.record("run").image_id.to_string(), images[1].id());
+    let asked = server.requests().len();
+    if !is_emulated() {
+        let told = stack.fails(&["up", "-d"]).stderr;
+        assert!(told.contains("exec format error") && told.contains("binfmt_misc"), "{told}");
+    }
+    assert_eq!(server.requests().len(), asked, "the image was here");
+    stack.ok(&["down"]);
+    stack.compose(&format!("services: {{web: {{build: {{context: src, platforms: [linux/{other}]}}}}}}"));
+    stack.write("src/Dockerfile", &format!("FROM {}/app:1\nRUN true\n", server.address));
+    if !is_emulated() {
+        let told = stack.fails(&["build"]).stderr;
+        assert!(told.contains("exec format error") && told.contains("binfmt_misc"), "{told}");
+    }
+    stack.compose("services: {web: {build: {context: src, platforms: [linux/s390x]}}}");
+    let told = stack.fails(&["build"]).stderr;
+    assert!(told.contains("linux/s390x") && told.contains(&format!("linux/{other}")), "{told}");
+}
+
+#[test]
+fn of_several_platforms_one_is_built_to_be_run_and_all_are_refused() {
+    let (own, other, _) = processors();
+    let stack = Stack::new("several", "services: {}");
+    let root = stack.ground.rootfs().display().to_string();
+    stack.compose(&format!(
+        "services: {{web: {{build: {{context: src, platforms: [linux/{other}, linux/{own}], additional_contexts: {{root: \
+         '{root}'}}}}, command: [sleep, '1000'], init: true}}}}"
+    ));
+    stack.write("src/Dockerfile", "FROM scratch\nCOPY --from=root / /\n");
+    let told = stack.fails(&["build"]).stderr;
+    assert!(told.contains("build.platforms") && told.contains("at once are not supported"), "{told}");
+    stack.up();
+    assert_eq!(image(&stack, "web").platform, format!("linux/{own}"));
+}
