@@ -26,7 +26,7 @@ mod value;
 
 pub use files::FileDraft;
 pub use image::check as check_image;
-pub use root::{Draft, decode};
+pub use root::{Draft, check_builds, decode};
 use service::Deploy;
 use shape::{At, Field};
 
