@@ -1,6 +1,6 @@
 //! What a build is given besides its plan.
 
-use super::copy::find::Origin;
+use super::{copy::find::Origin, share::Share};
 use crate::{
     build::dockerfile::Patterns,
     image::{Image, Reference},
@@ -57,6 +57,8 @@ pub struct Options {
     pub allow_host_network: bool,
     /// `security.insecure`
     pub allow_insecure: bool,
+    /// `cache_from`, `cache_to`
+    pub share: Share,
 }
 
 impl Context {
