@@ -13,6 +13,7 @@ mod stack;
 
 mod build;
 mod bundle;
+mod caches;
 mod docker;
 mod faults;
 mod guestbook;

@@ -1,6 +1,7 @@
 //! Builds the images of services: what has to be built, in which order, shown while it goes on.
 //!
 //! ```text
+//! caches     cache_from and cache_to
 //! bases      which images a build begins with, without fetching any
 //! request    build: of a service -> what the builder takes
 //! one        one image: bases here, plan made, plan carried out
@@ -8,6 +9,7 @@
 //! Services whose images others are built from come first; all others are built at the same time.
 
 mod bases;
+mod caches;
 mod one;
 mod request;
 

@@ -10,13 +10,12 @@ use indexmap::IndexMap;
 use std::path::PathBuf;
 
 const ATTESTATIONS: &str = "muster does not attest how an image was built";
-const CACHES: &str = "the cache of builds is on this host alone";
 
 pub const FIELDS: &[Field<Build>] = &[
     Read("additional_contexts", |d, at, b| b.additional_contexts = d.labels(at)),
     Read("args", |d, at, b| b.args = d.environment(at)),
-    Without("cache_from", CACHES),
-    Without("cache_to", CACHES),
+    Read("cache_from", |d, at, b| b.cache_from = d.cache_from(at)),
+    Read("cache_to", |d, at, b| b.cache_to = d.cache_to(at)),
     Read("context", |d, at, b| b.context = d.text(at).unwrap_or_default()),
     Read("dockerfile", |d, at, b| {
         if let Some(file) = d.filled(at) {

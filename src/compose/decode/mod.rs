@@ -4,6 +4,7 @@
 //! attribute is read, or it is refused by name, or a warning says that it has no effect; none is read and ignored.
 
 mod build;
+mod cache;
 mod command;
 mod dependencies;
 mod deploy;
