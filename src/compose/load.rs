@@ -91,7 +91,11 @@ impl<'a> Run<'a> {
         let mut draft = decode::decode(&resolved.root, &mut found);
         name_images(&mut draft.services, &resolved.name);
         // What the engine cannot do is an error only for those who want it done.
-        if self.options.purpose == Purpose::Run {
+        if self.options.purpose == Purpose::Build {
+            found.clear();
+            decode::check_builds(&resolved.root, &resolved.wanted, &mut found);
+            self.later(found);
+        } else if self.options.purpose == Purpose::Run {
             let checked = feasible::Checked { root: &resolved.root, draft: &draft, wanted: &resolved.wanted };
             feasible::check(&checked, &mut found);
             self.later(found);
@@ -243,7 +247,9 @@ impl<'a> Run<'a> {
             findings: &mut self.findings,
             budget: interpolate::MAX_BYTES,
         };
-        resolver.resolve(root, if self.options.purpose == Purpose::Look { &none } else { wanted });
+        // What containers read at last is no matter before there are any.
+        let matters = matches!(self.options.purpose, Purpose::Run | Purpose::Show);
+        resolver.resolve(root, if matters { wanted } else { &none });
     }
 
     pub fn name(&mut self) -> Result<String, Stopped> {

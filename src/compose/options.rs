@@ -35,6 +35,8 @@ pub enum Purpose {
     /// Only services that are named (with what they depend on) are looked at, all of them where none is named.
     #[default]
     Run,
+    /// To build images: everything that builds ask for can be done.
+    Build,
     /// To print it whole: the files that services name must be there; what the engine can do is no matter.
     Show,
     /// For its names only, such as `ps` and `down`.

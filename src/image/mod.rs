@@ -7,6 +7,7 @@
 //! store       blobs, unpacked layers and the index on disk; find, list, remove
 //! ensure      the whole way: is it here? else fetch, unpack, record
 //! push, save  the way back: store -> a registry, store -> an archive
+//! depot       what is kept like an image and is none: caches of builds
 //! ```
 //!
 //! The store is shared by all processes of the host through its files and one lock; there is no daemon. What comes
@@ -17,6 +18,7 @@
 mod carry;
 pub mod config;
 pub mod credentials;
+pub mod depot;
 pub mod digest;
 mod ensure;
 pub mod error;

@@ -38,6 +38,37 @@ pub struct Build {
     /// `network.host`, `security.insecure`
     pub entitlements: Vec<String>,
     pub privileged: bool,
+    /// Where results of steps may be had from, the best first.
+    pub cache_from: Vec<CachePlace>,
+    pub cache_to: Vec<CacheTo>,
+}
+
+/// Where results of steps are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePlace {
+    /// A name in a registry.
+    Registry(String),
+    /// An OCI image layout; relative to the directory of the project.
+    Local {
+        dir: PathBuf,
+        tag: String,
+        /// Reading: this manifest, whatever the tag stands for.
+        digest: Option<String>,
+    },
+    /// In the image that is built.
+    Inline,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheTo {
+    pub place: CachePlace,
+    /// `mode=max`: the layers of all steps, and not only those of the image.
+    pub every_step: bool,
+    /// A cache that cannot be written is told, and no error.
+    pub ignore_error: bool,
+    /// Everything goes from the directory that nobody names.
+    pub reset: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

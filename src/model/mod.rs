@@ -18,7 +18,7 @@ pub mod service;
 pub mod signal;
 pub mod watch;
 
-pub use build::{Build, Dockerfile};
+pub use build::{Build, CachePlace, CacheTo, Dockerfile};
 pub use health::{HealthTest, Healthcheck};
 pub use hook::Hook;
 pub use ids::{ContainerId, ImageId, NetworkId};

@@ -14,6 +14,7 @@ mod cache;
 mod copy;
 mod crash;
 mod run;
+mod share;
 mod world;
 
 use std::{
@@ -37,10 +38,11 @@ fn main() -> ExitCode {
             bench::run();
             return ExitCode::SUCCESS;
         }
+        Some(how @ ("--share" | "--import")) => return share::faults::build_in(how, &args[1], &args[2], &args[3]),
         Some("--build") => return crash::build_in(&args[1], &args[2]),
         _ => {}
     }
-    let all = [copy::TESTS, run::TESTS, cache::TESTS, crash::TESTS].concat();
+    let all = [copy::TESTS, run::TESTS, cache::TESTS, crash::TESTS, share::TESTS, share::faults::TESTS].concat();
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in all {
             writeln!(out, "{name}: test").unwrap();

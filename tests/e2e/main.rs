@@ -16,6 +16,7 @@ mod stack;
 
 mod build;
 mod bundle;
+mod caches;
 mod contexts;
 mod docker;
 mod faults;

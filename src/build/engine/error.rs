@@ -1,7 +1,13 @@
 //! What can go wrong with a build: which step, on which line, why.
 
 use super::{cache::CacheError, remote::RemoteError};
-use crate::{image::ImageError, network::NetworkError, state::RecordError, sys};
+use crate::{
+    build::op::StepId,
+    image::{ImageError, depot::DepotError},
+    network::NetworkError,
+    state::RecordError,
+    sys,
+};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -19,6 +25,9 @@ pub enum BuildError {
     /// The image is made of its layers and listed.
     #[error("cannot finish the image: {0}")]
     Export(#[source] StepError),
+    /// The image is there.
+    #[error("the image is built, but its cache cannot be written to {to}: {source}")]
+    Share { to: String, source: StepError },
     #[error("cannot begin the build: {0}")]
     Begin(#[source] StepError),
     /// A plan that no frontend makes.
@@ -65,6 +74,11 @@ pub enum StepError {
     Cache(#[from] CacheError),
     #[error(transparent)]
     Record(#[from] RecordError),
+    #[error(transparent)]
+    Depot(#[from] DepotError),
+    /// Another step is to blame: it had to be carried out after all.
+    #[error("{source}")]
+    Of { step: StepId, source: Box<Self> },
     #[error("it was given up: {0}")]
     Abandoned(String),
 }
@@ -81,6 +95,14 @@ fn shortened(command: &str) -> String {
 }
 
 impl StepError {
+    /// Whose error it is: that of `step`, unless it says otherwise.
+    pub fn blamed(self, step: StepId) -> (StepId, Self) {
+        match self {
+            Self::Of { step, source } => source.blamed(step),
+            own => (step, own),
+        }
+    }
+
     pub fn file<'a>(verb: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::File { verb, path: path.to_owned(), source }
     }

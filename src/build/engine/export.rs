@@ -4,6 +4,7 @@ use super::{
     cache::PackedRecord,
     error::{Result, StepError},
     pack::{self, Packed},
+    share::records::{INLINE, Records},
     step::{Engine, From, Layer, Snapshot},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{fs::File, path::PathBuf};
 
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// A layer whose blob is in the workshop or in the store.
 #[derive(Clone, Debug)]
@@ -27,26 +28,31 @@ pub struct Packaged {
 }
 
 /// Makes the blob of one layer, where there is none. `below` are the directories under it, uppermost first.
-pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Packaged> {
-    let From::Step { keys, record } = &layer.from else {
+fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Packaged> {
+    let From::Step { keys, record, later } = &layer.from else {
         return Err(StepError::Abandoned("a step without a layer of its own".into()));
     };
+    let here = later.as_ref().and_then(|later| later.here());
+    let (keys, record) = here.map_or((keys, record), |here| (&here.keys, &here.record));
     let of = |packed: &PackedRecord| ImageLayer {
         diff_id: packed.diff_id,
         blob: packed.blob,
         blob_size: packed.size,
         media_type: LAYER.to_owned(),
-        dir: layer.dir.clone(),
+        dir: layer.dir().to_owned(),
     };
     let created = Some(record.created.clone());
     let bytes = Some(record.bytes);
     if let Some(packed) = record.packed.as_ref().filter(|packed| engine.store.holds_blob(&packed.blob)) {
         return Ok(Packaged { built: BuiltLayer { layer: of(packed), fresh_blob: None, bytes }, created });
     }
+    if let (Some(packed), Some(blob)) = (&record.packed, here.and_then(|here| here.blob.clone())) {
+        return Ok(Packaged { built: BuiltLayer { layer: of(packed), fresh_blob: Some(blob), bytes }, created });
+    }
     let path = engine.workshop.fresh("blob");
     let file = File::create_new(&path).map_err(StepError::file("write", &path))?;
-    let packed: Packed = pack::pack(&layer.dir, below, file, &engine.cancelled)
-        .map_err(StepError::file("make the archive of", &layer.dir))?;
+    let packed: Packed = pack::pack(layer.dir(), below, file, &engine.cancelled)
+        .map_err(StepError::file("make the archive of", layer.dir()))?;
     let packed = PackedRecord::from(&packed);
     let mut record = record.clone();
     record.packed = Some(packed.clone());
@@ -54,6 +60,24 @@ pub fn package(engine: &Engine, layer: &Layer, below: &[PathBuf]) -> Result<Pack
         engine.cache.write(key, &record)?;
     }
     Ok(Packaged { built: BuiltLayer { layer: of(&packed), fresh_blob: Some(path), bytes }, created })
+}
+
+/// The uppermost layer of what a step gave.
+pub fn package_top(engine: &Engine, snapshot: &Snapshot) -> Result<Packaged> {
+    let below: Vec<PathBuf> = engine.lowers(Some(snapshot)).into_iter().skip(1).collect();
+    let layer = snapshot.layers.last().ok_or_else(|| StepError::Abandoned("a step without a layer".into()))?;
+    package(engine, layer, &below)
+}
+
+impl Packaged {
+    pub fn layer(&self) -> &ImageLayer {
+        &self.built.layer
+    }
+
+    /// Its blob, where it is not in the store.
+    pub fn fresh_blob(&self) -> Option<PathBuf> {
+        self.built.fresh_blob.clone()
+    }
 }
 
 /// The layers of a base.
@@ -75,11 +99,17 @@ pub fn publish(
     outcome: &Outcome,
     base_created: Option<String>,
     layers: Vec<Packaged>,
+    inline: Option<&Records>,
 ) -> Result<Image> {
     let created: Vec<Option<String>> = layers.iter().map(|layer| layer.created.clone()).collect();
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.built.layer.diff_id).collect();
-    let config = document(outcome, engine.options.epoch.map(|_| engine.created()), base_created, &created, &diff_ids);
-    let config = serde_json::to_vec(&config).map_err(|error| StepError::Abandoned(error.to_string()))?;
+    let mut config =
+        document(outcome, engine.options.epoch.map(|_| engine.created()), base_created, &created, &diff_ids);
+    let unwritten = |error: serde_json::Error| StepError::Abandoned(error.to_string());
+    if let Some(records) = inline {
+        config.insert(INLINE.to_owned(), serde_json::to_value(records).map_err(unwritten)?);
+    }
+    let config = serde_json::to_vec(&config).map_err(unwritten)?;
     // Whoever reads the index then may count on every file behind it.
     engine.cache.sync()?;
     let id = Digest::of(&config);

@@ -1,6 +1,6 @@
 //! What a build is given besides its plan.
 
-use super::{copy::find::Origin, remote::Access};
+use super::{copy::find::Origin, remote::Access, share::Share};
 use crate::{
     build::{dockerfile::Patterns, op::Base},
     image::{Image, Reference},
@@ -64,6 +64,8 @@ pub struct Options {
     pub allow_host_network: bool,
     /// `security.insecure`
     pub allow_insecure: bool,
+    /// `cache_from`, `cache_to`
+    pub share: Share,
 }
 
 impl Inputs {

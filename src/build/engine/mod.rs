@@ -11,6 +11,7 @@
 //! remote/             repositories and downloads: contexts, sources of ADD
 //! copy/               COPY, ADD                        run/    RUN
 //! export              layers, configuration, names -> the store
+//! share/              what comes from other hosts and goes to them: cache_from, cache_to
 //! ```
 //!
 //! Everything that is unfinished lies in a session of the image store, and goes with the process that works in it. A
@@ -29,6 +30,7 @@ mod pack;
 pub mod remote;
 mod report;
 mod run;
+mod share;
 mod step;
 mod turn;
 mod upper;
@@ -39,6 +41,7 @@ pub use error::{BuildError, StepError};
 pub use input::{Context, Inputs, Options, Secret};
 pub use report::{Event, Report, Stream, silent};
 pub use run::role::main as step_main;
+pub use share::{Destination, Share};
 
 use super::op::{Op, Plan, StepId};
 use crate::{
@@ -63,6 +66,9 @@ use std::{
 use step::{Done, Engine, Snapshot, Steps};
 use tokio::sync::Semaphore;
 
+/// Layers that are fetched at once.
+const FETCHES: usize = 6;
+
 /// Builds the image of a plan. Dropping the future cancels the build: programs that run are killed at once, and
 /// nothing of them is left when the drop returns.
 pub async fn build(
@@ -77,6 +83,7 @@ pub async fn build(
     refuse_directory(&plan, &inputs)?;
     let engine = open(store, layout, inputs, options, report).await.map_err(BuildError::Begin)?;
     let cancel = Cancel(engine.clone());
+    share::import::begin(&engine).await;
     let carried = carry_out(&engine, &plan).await;
     // What was seen is of use also after a failure.
     for seen in engine.seen.values() {
@@ -88,7 +95,13 @@ pub async fn build(
     }
     let carried = carried?;
     (engine.report)(Event::Exporting);
-    let image = export(&engine, &plan, carried).await.map_err(BuildError::Export)?;
+    let steps = carried.steps.clone();
+    let made = carried.packed.iter().map(|(id, layer)| (*id, layer.layer().clone())).collect();
+    let image = export(&engine, &plan, carried, &made).await.map_err(BuildError::Export)?;
+    if !engine.options.share.to.is_empty() {
+        (engine.report)(Event::Exported);
+        share::export::all(&engine, &plan, &steps, &made).await?;
+    }
     drop(cancel);
     Ok(image)
 }
@@ -153,6 +166,9 @@ async fn open(
         let engine = Engine {
             permits: Arc::new(Semaphore::new(options.parallel.unwrap_or(processors.max(4)))),
             packers: Arc::new(Semaphore::new(processors)),
+            fetchers: Semaphore::new(FETCHES),
+            imports: share::import::Imports::default(),
+            numbers: share::Numbers::default(),
             store,
             cache,
             workshop,
@@ -246,7 +262,7 @@ async fn carry_out(engine: &Arc<Engine>, plan: &Plan) -> Result<Carried, BuildEr
                 let snapshot = Arc::new(snapshot);
                 done.insert(id, snapshot.clone());
                 if kept.contains(&id) && plan.steps[id.0].op.makes_layer() {
-                    running.push(Box::pin(package(engine.clone(), id, snapshot)));
+                    running.push(Box::pin(package(engine.clone(), id, snapshot, done.clone())));
                 }
                 continue;
             }
@@ -257,6 +273,7 @@ async fn carry_out(engine: &Arc<Engine>, plan: &Plan) -> Result<Carried, BuildEr
             Finished::Step(id, Err(error)) | Finished::Packed(id, Err(error)) => (id, error),
         };
         at_work.retain(|other| *other != id);
+        let (id, source) = source.blamed(id);
         engine.cancelled.store(true, Ordering::Relaxed);
         // Dropping them kills what they run.
         drop(running);
@@ -269,14 +286,15 @@ async fn carry_out(engine: &Arc<Engine>, plan: &Plan) -> Result<Carried, BuildEr
 }
 
 /// The uppermost layer of a step's result, as a blob.
-async fn package(engine: Arc<Engine>, id: StepId, snapshot: Arc<Snapshot>) -> Finished {
+async fn package(engine: Arc<Engine>, id: StepId, snapshot: Arc<Snapshot>, steps: Steps) -> Finished {
+    if let Err(error) = share::later::bring(&engine, &snapshot, &steps).await {
+        return Finished::Packed(id, Err(error));
+    }
     let turn = engine.packers.clone().acquire_owned().await;
     let owned = engine.clone();
     let packed = engine.blocking(move || {
         let _turn = turn;
-        let below: Vec<PathBuf> = owned.lowers(Some(&snapshot)).into_iter().skip(1).collect();
-        let layer = snapshot.layers.last().ok_or_else(|| StepError::Abandoned("a step without a layer".into()))?;
-        export::package(&owned, layer, &below)
+        export::package_top(&owned, &snapshot)
     });
     Finished::Packed(id, packed.await)
 }
@@ -299,7 +317,13 @@ fn elapsed(since: Instant) -> Duration {
     Instant::now().saturating_duration_since(since)
 }
 
-async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Result<Image, StepError> {
+async fn export(
+    engine: &Arc<Engine>,
+    plan: &Plan,
+    mut carried: Carried,
+    made: &share::export::Made,
+) -> Result<Image, StepError> {
+    let inline = engine.options.share.inline.then(|| share::export::inline(plan, &carried.steps, made));
     let mut layers = Vec::new();
     for id in plan.chain() {
         match carried.packed.remove(&id) {
@@ -313,7 +337,7 @@ async fn export(engine: &Arc<Engine>, plan: &Plan, mut carried: Carried) -> Resu
     }
     let base_created = base_created(engine, plan);
     let (owned, outcome) = (engine.clone(), plan.outcome.clone());
-    engine.clone().blocking(move || export::publish(&owned, &outcome, base_created, layers)).await
+    engine.clone().blocking(move || export::publish(&owned, &outcome, base_created, layers, inline.as_ref())).await
 }
 
 /// Of the image that the outcome stands on.

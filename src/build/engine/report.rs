@@ -8,6 +8,11 @@ pub type Report = Arc<dyn Fn(Event) + Send + Sync>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// What a step that is not of the plan is called: the work on caches elsewhere.
+    Named {
+        step: StepId,
+        title: String,
+    },
     Started(StepId),
     /// Its result was here already.
     Cached(StepId),
@@ -36,6 +41,8 @@ pub enum Event {
     Cancelled(StepId),
     /// All steps are done; layers are compressed and the image is written.
     Exporting,
+    /// The image is there; caches may still go to where they are wanted.
+    Exported,
     /// What a person should know.
     Warning(String),
 }

@@ -9,7 +9,13 @@ use super::{
     pack, remote,
     report::Event,
     report::Report,
-    run, turn,
+    run,
+    share::{
+        Numbers,
+        import::Imports,
+        later::{self, Later},
+    },
+    turn,
     upper::{Making, Upper},
     view::View,
 };
@@ -52,6 +58,10 @@ pub struct Engine {
     pub permits: Arc<Semaphore>,
     /// Layers that are packed at once.
     pub packers: Arc<Semaphore>,
+    /// Layers that are fetched at once.
+    pub fetchers: Semaphore,
+    pub imports: Imports,
+    pub numbers: Numbers,
     /// Below it the cgroups of steps.
     pub cgroups: PathBuf,
     pub(super) seen: HashMap<String, Arc<Seen>>,
@@ -66,13 +76,17 @@ pub struct Engine {
 pub struct Snapshot {
     /// Steps that read it are keyed by it.
     pub id: Digest,
+    /// Another host would come to the same `id`: there is nothing of this one in it.
+    pub portable: bool,
+    /// What its uppermost layer is known by elsewhere; `None` where it means something on this host alone.
+    pub shared: Option<Digest>,
     /// Lowest first.
     pub layers: Vec<Layer>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Layer {
-    pub dir: PathBuf,
+    dir: PathBuf,
     pub from: From,
 }
 
@@ -86,14 +100,39 @@ pub enum From {
         /// Under which it is in the cache.
         keys: Vec<Digest>,
         record: Record,
+        /// Its files are elsewhere; what it is here it says once they are not.
+        later: Option<Arc<Later>>,
     },
+}
+
+impl Layer {
+    /// Its files. Those of a layer that is elsewhere are nowhere before `later::bring`.
+    pub fn dir(&self) -> &Path {
+        self.later().and_then(|later| later.here()).map_or(&self.dir, |here| &here.dir)
+    }
+
+    pub fn later(&self) -> Option<&Arc<Later>> {
+        match &self.from {
+            From::Step { later, .. } => later.as_ref(),
+            From::Image(_) | From::Directory => None,
+        }
+    }
+
+    pub fn record(&self) -> Option<&Record> {
+        match &self.from {
+            From::Step { record, later, .. } => {
+                Some(later.as_ref().and_then(|later| later.here()).map_or(record, |here| &here.record))
+            }
+            From::Image(_) | From::Directory => None,
+        }
+    }
 }
 
 impl Engine {
     /// Directories for an overlay, uppermost first.
     pub fn lowers(&self, snapshot: Option<&Snapshot>) -> Vec<PathBuf> {
         let layers = snapshot.map(|snapshot| snapshot.layers.as_slice()).unwrap_or_default();
-        layers.iter().rev().map(|layer| layer.dir.clone()).collect()
+        layers.iter().rev().map(|layer| layer.dir().to_owned()).collect()
     }
 
     /// Where files of a source are read.
@@ -204,29 +243,35 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
     let root = step.op.root().map(|root| steps.get(&root).cloned().ok_or_else(missing)).transpose()?;
     match &step.op {
         Op::Base(base) => from_image(engine, base),
-        Op::Mkdir(mkdir) => directory(engine, step, mkdir, root).await,
+        Op::Mkdir(mkdir) => directory(engine, id, step, mkdir, root, steps).await,
         Op::Copy(copy) => copy_files(engine, id, step, copy, root, steps).await,
         Op::Run(op) => {
             let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
             let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
-            if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+            let shared = are_portable(&step.op.needs(), steps).then_some(key);
+            if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
                 return Ok(done);
             }
+            later::bring_all(engine, &step.op.needs(), steps).await?;
             let _alone = match step.no_cache {
                 true => None,
                 false => Some(turn::alone(&engine.layout, &key).await?),
             };
             // Whoever was before us may have carried it out.
-            if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+            if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
                 return Ok(done);
             }
             let dir = run::run(engine, id, op, root.as_deref(), steps).await?;
-            keep(engine, step, vec![key], dir, root).await
+            keep(engine, step, vec![key], dir, root, shared).await
         }
     }
 }
 
-fn missing() -> StepError {
+fn are_portable(ids: &[StepId], steps: &Steps) -> bool {
+    ids.iter().all(|id| steps.get(id).is_some_and(|snapshot| snapshot.portable))
+}
+
+pub fn missing() -> StepError {
     StepError::Abandoned("a step that it needs is missing".into())
 }
 
@@ -236,24 +281,42 @@ impl Engine {
     }
 
     /// The result under one of these keys; the last of them is by content.
-    fn look_up(&self, step: &Step, keys: &[Digest], root: Option<&Snapshot>) -> Option<Done> {
+    fn look_up(
+        &self,
+        id: StepId,
+        step: &Step,
+        keys: &[Digest],
+        root: Option<&Snapshot>,
+        shared: Option<Digest>,
+    ) -> Option<Done> {
         if step.no_cache {
             return None;
         }
-        let (key, record) = keys.iter().find_map(|key| Some((*key, self.cache.find(key)?)))?;
-        Some(Done { snapshot: self.stacked(root, vec![key], record), cached: true })
+        if let Some((key, record)) = keys.iter().find_map(|key| Some((*key, self.cache.find(key)?))) {
+            let (dir, from) = (self.cache.layer(&record), From::Step { keys: vec![key], record, later: None });
+            return Some(Done { snapshot: stacked(root, Layer { dir, from }, shared)?, cached: true });
+        }
+        let known = keys.iter().find_map(|key| self.imports.find(key))?;
+        let record = Record::new(&step.title, known.id, known.created.clone(), 0);
+        let later = Some(Arc::new(Later::new(id, step, keys, known)));
+        let from = From::Step { keys: keys.to_vec(), record, later };
+        let layer = Layer { dir: self.workshop.path().join("elsewhere"), from };
+        Some(Done { snapshot: stacked(root, layer, shared)?, cached: true })
     }
+}
 
-    fn stacked(&self, root: Option<&Snapshot>, keys: Vec<Digest>, record: Record) -> Snapshot {
-        let mut layers = root.map(|root| root.layers.clone()).unwrap_or_default();
-        let id = match root {
-            // The layer of a link does not know what it is stacked on; who reads the stack does.
-            Some(root) => Key::new("stack").bytes(root.id.as_bytes()).bytes(record.id.as_bytes()).finish(),
-            None => record.id,
-        };
-        layers.push(Layer { dir: self.cache.layer(&record), from: From::Step { keys, record } });
-        Snapshot { id, layers }
-    }
+/// `None` for a layer that no step has made.
+fn stacked(root: Option<&Snapshot>, layer: Layer, shared: Option<Digest>) -> Option<Snapshot> {
+    let made = layer.record()?.id;
+    let mut layers = root.map(|root| root.layers.clone()).unwrap_or_default();
+    let id = match root {
+        // The layer of a link does not know what it is stacked on; who reads the stack does.
+        Some(root) => Key::new("stack").bytes(root.id.as_bytes()).bytes(made.as_bytes()).finish(),
+        None => made,
+    };
+    layers.push(layer);
+    let portable = shared.is_some() && root.is_none_or(|root| root.portable);
+    Some(Snapshot { id, portable, shared, layers })
 }
 
 /// Makes the layer at `dir` part of the cache, under all keys.
@@ -263,6 +326,7 @@ async fn keep(
     keys: Vec<Digest>,
     dir: PathBuf,
     root: Option<Arc<Snapshot>>,
+    shared: Option<Digest>,
 ) -> Result<Done> {
     let (owned, title, no_cache) = (engine.clone(), step.title.clone(), step.no_cache);
     engine
@@ -280,7 +344,9 @@ async fn keep(
             for key in &keys[..keys.len() - 1] {
                 engine.cache.write(key, &record)?;
             }
-            Ok(Done { snapshot: engine.stacked(root.as_deref(), keys, record), cached: false })
+            let (dir, from) = (engine.cache.layer(&record), From::Step { keys, record, later: None });
+            let snapshot = stacked(root.as_deref(), Layer { dir, from }, shared).ok_or_else(missing)?;
+            Ok(Done { snapshot, cached: false })
         })
         .await
 }
@@ -296,7 +362,8 @@ fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
     let id = chain_ids(&diff_ids).last().copied().unwrap_or_else(|| Key::new("no layers").finish());
     let layers = layers.into_iter().map(|layer| Layer { dir: layer.dir.clone(), from: From::Image(layer) });
-    Ok(Done { snapshot: Snapshot { id, layers: layers.collect() }, cached: true })
+    let snapshot = Snapshot { id, portable: true, shared: None, layers: layers.collect() };
+    Ok(Done { snapshot, cached: true })
 }
 
 /// A directory of this host as what steps stand on. Steps over it are keyed by what a package manager touches: to look
@@ -312,7 +379,7 @@ fn of_host(dirs: &[PathBuf]) -> Snapshot {
         }
     }
     let layers = dirs.iter().rev().map(|dir| Layer { dir: dir.clone(), from: From::Directory });
-    Snapshot { id: key.finish(), layers: layers.collect() }
+    Snapshot { id: key.finish(), portable: false, shared: None, layers: layers.collect() }
 }
 
 impl Snapshot {
@@ -322,16 +389,25 @@ impl Snapshot {
     }
 }
 
-async fn directory(engine: &Arc<Engine>, step: &Step, mkdir: &Mkdir, root: Option<Arc<Snapshot>>) -> Result<Done> {
+async fn directory(
+    engine: &Arc<Engine>,
+    id: StepId,
+    step: &Step,
+    mkdir: &Mkdir,
+    root: Option<Arc<Snapshot>>,
+    steps: &Steps,
+) -> Result<Done> {
     let key = Key::new("mkdir")
         .option(root.as_ref(), |key, root| key.bytes(root.id.as_bytes()))
         .text(&mkdir.path)
         .text(&mkdir.user)
         .option(engine.options.epoch, Key::number)
         .finish();
-    if let Some(done) = engine.look_up(step, &[key], root.as_deref()) {
+    let shared = are_portable(&step.op.needs(), steps).then_some(key);
+    if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
         return Ok(done);
     }
+    later::bring_all(engine, &step.op.needs(), steps).await?;
     let dir = engine.workshop.fresh("layer");
     let (owned, below, mkdir, to) = (engine.clone(), root.clone(), mkdir.clone(), dir.clone());
     engine
@@ -352,7 +428,7 @@ async fn directory(engine: &Arc<Engine>, step: &Step, mkdir: &Mkdir, root: Optio
             upper.finish().map_err(StepError::file("make", path))
         })
         .await?;
-    keep(engine, step, vec![key], dir, root).await
+    keep(engine, step, vec![key], dir, root, shared).await
 }
 
 async fn copy_files(
@@ -364,11 +440,28 @@ async fn copy_files(
     steps: &Steps,
 ) -> Result<Done> {
     let quick = copy::quick_key(engine, op, steps)?;
+    let source = |source: &CopySource| match source {
+        CopySource::Path { from: Source::Step(id), .. } => Some(*id),
+        _ => None,
+    };
+    let sources: Vec<StepId> = op.sources.iter().filter_map(source).collect();
+    let below: Vec<StepId> = op.root.into_iter().filter(|_| !op.link).collect();
+    // By its sources, where those have the same names everywhere; by their content is the same everywhere.
+    let shared = |content: Digest| {
+        let quick = quick.filter(|_| are_portable(&sources, steps));
+        are_portable(&below, steps).then_some(quick.unwrap_or(content))
+    };
     if let Some(quick) = quick
-        && let Some(done) = engine.look_up(step, &[quick], root.as_deref())
+        && let Some(mut done) = engine.look_up(id, step, &[quick], root.as_deref(), shared(quick))
     {
+        if !are_portable(&sources, steps)
+            && let Some(record) = done.snapshot.layers.last().and_then(|layer| layer.record())
+        {
+            done.snapshot.shared = shared(record.id);
+        }
         return Ok(done);
     }
+    later::bring_all(engine, &sources, steps).await?;
     let permit = engine.turn().await?;
     let mut came = copy::Came::default();
     for source in &op.sources {
@@ -385,21 +478,28 @@ async fn copy_files(
     let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
     let gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, came)).await?;
     let mut names = Names { quick, placed: None, content: gathered.key };
-    if let Some(done) = engine.copied(step, names, root.as_deref())? {
+    let shared = shared(gathered.key);
+    if let Some(done) = engine.look_up(id, step, &names.all(), root.as_deref(), shared) {
+        if let (Some(quick), Some(From::Step { record, later: None, .. })) =
+            (quick, done.snapshot.layers.last().map(|l| &l.from))
+        {
+            engine.cache.write(&quick, record)?;
+        }
         return Ok(done);
     }
-    let (owned, given, below) = (engine.clone(), op.clone(), root.clone());
+    // Who waits for another, or for steps that have to be carried out for this, keeps nobody from working.
+    drop(permit);
+    later::bring_all(engine, &below, steps).await?;
+    let (owned, given, under) = (engine.clone(), op.clone(), root.clone());
     let look =
-        move || copy::footprint::footprint(&owned, &given, &gathered, below.as_deref()).map(|key| (gathered, key));
+        move || copy::footprint::footprint(&owned, &given, &gathered, under.as_deref()).map(|key| (gathered, key));
     let (mut gathered, placed) = engine.clone().blocking(look).await?;
     names.placed = placed;
-    // Who waits for another keeps nobody from working.
-    drop(permit);
     let _alone = match step.no_cache {
         true => None,
         false => Some(turn::alone(&engine.layout, &placed.unwrap_or(gathered.key)).await?),
     };
-    if let Some(done) = engine.copied(step, names, root.as_deref())? {
+    if let Some(done) = engine.copied(step, names, root.as_deref(), shared)? {
         return Ok(done);
     }
     let _permit = engine.turn().await?;
@@ -410,7 +510,7 @@ async fn copy_files(
     let dir = engine.workshop.fresh("layer");
     let (owned, given, below, to) = (engine.clone(), op.clone(), root.clone(), dir.clone());
     engine.clone().blocking(move || gathered.write(&owned, &given, below.as_deref(), &to)).await?;
-    keep(engine, step, names.all(), dir, root).await
+    keep(engine, step, names.all(), dir, root, shared).await
 }
 
 /// The keys of a COPY.
@@ -432,8 +532,14 @@ impl Names {
 }
 
 impl Engine {
-    /// The result of a COPY, where one of its names has it.
-    fn copied(&self, step: &Step, names: Names, root: Option<&Snapshot>) -> Result<Option<Done>> {
+    /// The result of a COPY that somebody else has carried out meanwhile, or that stands on another root.
+    fn copied(
+        &self,
+        step: &Step,
+        names: Names,
+        root: Option<&Snapshot>,
+        shared: Option<Digest>,
+    ) -> Result<Option<Done>> {
         if step.no_cache {
             return Ok(None);
         }
@@ -453,7 +559,8 @@ impl Engine {
         if let Some(quick) = names.quick {
             self.cache.write(&quick, &record)?;
         }
-        Ok(Some(Done { snapshot: self.stacked(root, names.all(), record), cached: true }))
+        let (dir, from) = (self.cache.layer(&record), From::Step { keys: names.all(), record, later: None });
+        Ok(stacked(root, Layer { dir, from }, shared).map(|snapshot| Done { snapshot, cached: true }))
     }
 }
 

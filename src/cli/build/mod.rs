@@ -1,6 +1,7 @@
 //! Builds the images of services: what has to be built, in which order, shown while it goes on.
 //!
 //! ```text
+//! caches     cache_from and cache_to
 //! bases      which images a build begins with, without fetching any
 //! remote     contexts that are elsewhere, fetched first; foreign: the files of theirs that are read here
 //! agents     ssh: sockets, and agents for keys
@@ -11,6 +12,7 @@
 
 mod agents;
 mod bases;
+mod caches;
 mod foreign;
 mod one;
 mod remote;

@@ -70,10 +70,17 @@ impl Build<'_> {
         titles.push((EXPORT, format!("[{}] exporting to image", request.service)));
         let _ = self.news.send(News::Titles { build: self.number, titles });
         let (news, number) = (self.news.clone(), self.number);
+        let Request { service, file, text, inputs, mut engine, .. } = request;
+        engine.share.credentials = self.site.credentials.clone();
+        let named = service.clone();
         let report: crate::build::Report = Arc::new(move |told| {
-            let _ = news.send(event(number, told));
+            let _ = news.send(match told {
+                Event::Named { step, title } => {
+                    News::Titles { build: number, titles: vec![(step, titled(&named, &title))] }
+                }
+                other => event(number, other),
+            });
         });
-        let Request { service, file, text, inputs, engine, .. } = request;
         build::build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
             .await
             .map_err(|error| failed(&service, &file, &text, &error))

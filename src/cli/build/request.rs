@@ -76,6 +76,7 @@ pub fn request(
     let dockerfile = dockerfile::parse(&text).map_err(|errors| wrong(&service.name, &file, &text, &errors))?;
     let (contexts, named, needs) = contexts(project, build, remotes).map_err(refused)?;
     let agents = remotes.agents(&service.name);
+    let arg = |name: &str| overrides.args.get(name).or_else(|| build.args.get(name)).cloned();
     Ok(Request {
         frontend: options(project, service, build, overrides, environment, contexts).map_err(refused)?,
         inputs: Inputs {
@@ -90,6 +91,7 @@ pub fn request(
             names: names(service, build).map_err(refused)?,
             allow_host_network: build.network.as_deref() == Some("host") || is_entitled(build, "network.host"),
             allow_insecure: build.privileged || is_entitled(build, "security.insecure"),
+            share: super::caches::share(build, arg, &project.working_dir).map_err(refused)?,
             ..engine::Options::default()
         },
         service: service.name.clone(),

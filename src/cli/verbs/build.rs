@@ -48,7 +48,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         args: pairs(&args.build_arg, |name| cx.env.variables.get(name).cloned()),
         ssh: args.ssh.iter().map(|text| agent(text)).collect(),
     };
-    let mut loaded = cx.load(&args.services, Purpose::Look)?;
+    let mut loaded = cx.load(&args.services, Purpose::Build)?;
     cx.follow_lock(&mut loaded, args.locked)?;
     check_services(&loaded.project, &args.services)?;
     let chosen = build::closure(&loaded.project, &args.services, args.with_dependencies);

@@ -10,13 +10,12 @@ use indexmap::IndexMap;
 use std::path::PathBuf;
 
 const ATTESTATIONS: &str = "muster does not attest how an image was built";
-const CACHES: &str = "the cache of builds is on this host alone";
 
 pub const FIELDS: &[Field<Build>] = &[
     Read("additional_contexts", |d, at, b| b.additional_contexts = d.labels(at)),
     Read("args", |d, at, b| b.args = d.environment(at)),
-    Without("cache_from", CACHES),
-    Without("cache_to", CACHES),
+    Read("cache_from", |d, at, b| b.cache_from = d.cache_from(at)),
+    Read("cache_to", |d, at, b| b.cache_to = d.cache_to(at)),
     Read("context", |d, at, b| b.context = d.text(at).unwrap_or_default()),
     Read("dockerfile", |d, at, b| {
         if let Some(file) = d.filled(at) {
@@ -107,13 +106,17 @@ mod tests {
     use std::path::Path;
 
     fn service(text: &str) -> Result<Service, String> {
+        service_for(text, Purpose::Run)
+    }
+
+    fn service_for(text: &str, purpose: Purpose) -> Result<Service, String> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("compose.yaml"), text).unwrap();
         std::fs::write(dir.path().join("key"), "k").unwrap();
         let options = LoadOptions {
             cwd: dir.path().to_owned(),
             project_name: Some("p".into()),
-            purpose: Purpose::Run,
+            purpose,
             ..LoadOptions::default()
         };
         let loaded = load(&options).map_err(|findings| findings.render(false))?;
@@ -176,6 +179,16 @@ secrets: {k: {file: key}}
             [("k".to_owned(), "k".to_owned()), ("other".to_owned(), "k".to_owned())]
         );
         assert_eq!((build.ssh["default"].clone(), build.entitlements), (None, vec!["network.host".to_owned()]));
+    }
+
+    #[test]
+    fn who_builds_is_told_of_builds_alone() {
+        let text = "services:\n  web:\n    cgroup_parent: x\n    build: {context: ., platforms: [linux/s390x]}\n";
+        let told = |purpose| service_for(text, purpose).err().unwrap_or_default();
+        let (run, build) = (told(Purpose::Run), told(Purpose::Build));
+        assert!(run.contains("cgroup_parent") && run.contains("s390x"), "{run}");
+        assert!(!build.contains("cgroup_parent") && build.contains("s390x"), "{build}");
+        assert_eq!(told(Purpose::Look), "");
     }
 
     #[test]

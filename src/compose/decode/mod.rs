@@ -4,6 +4,7 @@
 //! attribute is read, or it is refused by name, or a warning says that it has no effect; none is read and ignored.
 
 mod build;
+mod cache;
 mod command;
 mod dependencies;
 mod deploy;
@@ -26,7 +27,7 @@ mod value;
 
 pub use files::FileDraft;
 pub use image::check as check_image;
-pub use root::{Draft, decode};
+pub use root::{Draft, check_builds, decode};
 use service::Deploy;
 use shape::{At, Field};
 

@@ -10,7 +10,7 @@ use crate::{
     compose::{diagnostics::Diagnostic, tree::Node},
     model::{Network, Service, Volume},
 };
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::rc::Rc;
 
 /// What the sections read into.
@@ -29,6 +29,20 @@ pub fn decode(root: &Rc<Node>, findings: &mut Vec<Diagnostic>) -> Draft {
     let mut decoder = Decoder::new(findings);
     decoder.section(&At { node: root, path: String::new() }, FIELDS, &mut draft);
     draft
+}
+
+/// Only what is wrong with the builds of these services.
+pub fn check_builds(root: &Rc<Node>, wanted: &IndexSet<String>, findings: &mut Vec<Diagnostic>) {
+    let mut decoder = Decoder::new(findings);
+    let top = At { node: root, path: String::new() };
+    let Some(services) = root.get("services") else { return };
+    for named in decoder.entries(&top.key("services", &services.value)) {
+        if wanted.contains(named.name)
+            && let Some(build) = named.at.node.get("build")
+        {
+            decoder.build(&named.at.key("build", &build.value));
+        }
+    }
 }
 
 pub const FIELDS: &[Field<Draft>] = &[

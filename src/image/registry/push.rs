@@ -100,7 +100,7 @@ impl Registry {
         }
     }
 
-    async fn has_blob(&self, digest: &Digest) -> Result<bool> {
+    pub async fn has_blob(&self, digest: &Digest) -> Result<bool> {
         let url = self.url("blobs", &digest.to_string())?;
         let response = self.request(&url, &|client| client.head(url.clone())).await?;
         match response.status() {

@@ -9,7 +9,7 @@ use crate::image::{
     platform::Target,
     progress::{Progress, Report},
     reference::Name,
-    source::Package,
+    source::{Package, manifest::Blob},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OnceCell, mpsc};
@@ -60,6 +60,16 @@ impl Remote {
 
     pub async fn resolve(&self, wanted: &[Target]) -> Result<Package> {
         first!(self, registry => registry.resolve(wanted).await)
+    }
+
+    /// A manifest as it is, whatever it is for.
+    pub async fn manifest(&self, selector: &str, expected: Option<Digest>) -> Result<Vec<u8>> {
+        first!(self, registry => registry.manifest(selector, expected).await.map(|(bytes, _)| bytes))
+    }
+
+    /// A document that a manifest names.
+    pub async fn small_blob(&self, blob: &Blob) -> Result<Vec<u8>> {
+        first!(self, registry => registry.small_blob(blob).await)
     }
 
     /// What one place has sent the next one need not.

@@ -84,7 +84,7 @@ impl Registry {
         Err(self.not("its indexes have no end".into()))
     }
 
-    async fn manifest(&self, selector: &str, expected: Option<Digest>) -> Result<(Vec<u8>, Option<String>)> {
+    pub(super) async fn manifest(&self, selector: &str, expected: Option<Digest>) -> Result<(Vec<u8>, Option<String>)> {
         (self.report)(Progress::Resolving);
         let url = self.url("manifests", selector)?;
         let (bytes, response_type, told) = self.document(&url, manifest::ACCEPT, MAX_MANIFEST).await?;
@@ -93,7 +93,7 @@ impl Registry {
         Ok((bytes, response_type))
     }
 
-    async fn small_blob(&self, blob: &Blob) -> Result<Vec<u8>> {
+    pub(super) async fn small_blob(&self, blob: &Blob) -> Result<Vec<u8>> {
         let url = self.url("blobs", &blob.digest.to_string())?;
         let (bytes, ..) = self.document(&url, "*/*", MAX_CONFIG).await?;
         self.check("configuration", &bytes, Some(blob.digest))?;

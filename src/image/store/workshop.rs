@@ -81,6 +81,11 @@ impl Store {
         self.has_blob(digest)
     }
 
+    /// The file of a blob that is here.
+    pub fn blob_path(&self, digest: &Digest) -> Option<PathBuf> {
+        self.has_blob(digest).then(|| self.blob(digest))
+    }
+
     /// The layers of an image, lowest first, and its configuration document. A directory that is taken as an image has
     /// neither.
     pub fn parts(&self, image: &Image) -> Result<Option<(Vec<ImageLayer>, Vec<u8>)>> {

@@ -74,8 +74,11 @@ impl View {
         err: &mut Writer,
     ) -> io::Result<()> {
         match event {
+            // Whoever asks for a title has it by then.
+            Event::Named { .. } => {}
             Event::Started(step) => self.begin((build, Number::Step(step)), title(step), now, err)?,
             Event::Exporting => self.begin((build, Number::Export), title(StepId(usize::MAX)), now, err)?,
+            Event::Exported => self.exported((build, Number::Export), now, err)?,
             Event::Cached(step) => {
                 self.begin((build, Number::Step(step)), title(step), now, err)?;
                 self.end((build, Number::Step(step)), State::Cached, "", err)?;
@@ -104,11 +107,20 @@ impl View {
     pub fn built(&mut self, build: usize, name: &str, now: Instant, err: &mut Writer) -> io::Result<()> {
         let export = (build, Number::Export);
         if let Some(step) = self.step(export) {
-            let took = now.duration_since(step.began);
             step.tail = vec![format!("naming to {name}")];
-            self.end(export, State::Done(took), "", err)?;
         }
+        self.exported(export, now, err)?;
         self.tick(now, err)
+    }
+
+    fn exported(&mut self, export: (usize, Number), now: Instant, err: &mut Writer) -> io::Result<()> {
+        match self.step(export) {
+            Some(step) if step.state == State::Working => {
+                let took = now.duration_since(step.began);
+                self.end(export, State::Done(took), "", err)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Moves the clocks of a redrawn view.
@@ -287,6 +299,10 @@ mod tests {
             output(1, " whole\r\n10%\r20%\r\n\x1b[2Jclear"),
             Event::Done { step: StepId(1), took: Duration::from_millis(1234) },
             Event::Exporting,
+            Event::Exported,
+            Event::Named { step: StepId(7), title: "cache".into() },
+            Event::Started(StepId(7)),
+            Event::Done { step: StepId(7), took: Duration::ZERO },
         ];
         insta::assert_snapshot!(told(Mode::Plain, events), @r"
         #1 [web 1/2] RUN x
@@ -299,6 +315,8 @@ mod tests {
         #2 DONE 1.2s
         #3 [web] exporting
         #3 DONE 0.0s
+        #4 [web 8/2] RUN x
+        #4 DONE 0.0s
         ");
     }
 
