@@ -23,10 +23,11 @@ pub struct Section {
 }
 
 /// Every kind, so that a misspelt one is no section that nobody looks at.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "Dockerfile",
     "options",
     "file",
+    "binary",
     "dir",
     "link",
     "image",
@@ -115,9 +116,8 @@ fn tree_line(line: &str) -> Result<(), String> {
 pub fn write(text: &str, cases: &[Case]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let sections = cases.iter().rev().flat_map(|case| case.sections.iter().rev());
-    for section in
-        sections.filter(|section| ["error", "warnings", "plan", "history", "excluded"].contains(&section.kind.as_str()))
-    {
+    let blessed = ["error", "warnings", "plan", "history", "excluded", "tree", "config"];
+    for section in sections.filter(|section| blessed.contains(&section.kind.as_str())) {
         let new = section.text.lines().map(|line| match line.starts_with("===") || line.starts_with("---") {
             true => format!("\\{line}"),
             false => line.to_owned(),

@@ -9,6 +9,7 @@
 //! | `Dockerfile` | the file, with `\r` at an end of a line for a carriage return there |
 //! | `options` | one a line, as below |
 //! | `file PATH [MODE]` | a file of the context; `NAME:PATH` is one of the additional context NAME. 644 without a mode |
+//! | `binary PATH` | the same, 644, in Base64 |
 //! | `dir PATH [MODE]` | a directory of it; those that files need are there without |
 //! | `link PATH TARGET` | a symbolic link of it |
 //! | `image NAME` | the `config` object of one more base image, in JSON; its files are those of `base` |

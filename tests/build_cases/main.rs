@@ -2,7 +2,8 @@
 //! and `fails`.
 //!
 //! A step of a build runs in the program that builds, started again: this test is that program as well, by its first
-//! argument. A word behind the name of the test chooses the cases whose name holds it.
+//! argument. A word behind the name of the test chooses the cases whose name holds it, or whose file it names. With MUSTER_DOCKER_ORACLE every
+//! case is compared with docker as well: see `live`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,10 +14,13 @@ mod case;
 mod frontend;
 #[path = "../image_support/mod.rs"]
 mod image_support;
+mod live;
 mod tree;
 
+use base64::Engine;
 use case::Case;
 use image_support::{Layer, Made, digest, write_image};
+use live::Live;
 use muster::{
     build::{
         dockerfile::Patterns,
@@ -35,6 +39,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
 };
 
 fn main() -> ExitCode {
@@ -54,26 +60,47 @@ fn main() -> ExitCode {
     let root = std::env::var_os("TMPDIR").map_or("/var/tmp".into(), PathBuf::from);
     let root = root.join(format!("muster-build-cases-{}", std::process::id()));
     let base = Base::new(&root);
-    let (mut built, mut failed) = (0, 0);
+    let live = Live::from_env(&base);
+    let (mut built, mut compared, mut failed, mut names) = (0, 0, 0, Vec::new());
     for file in case::files() {
-        for case in case::read(&fs::read_to_string(&file).unwrap()).unwrap() {
-            let asked = filters.is_empty() || filters.iter().any(|filter| case.name.contains(*filter));
-            if !asked || !case.sections.iter().any(|section| ["tree", "fails"].contains(&section.kind.as_str())) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut cases = case::read(&text).unwrap();
+        for case in &mut cases {
+            names.push(case.name.clone());
+            let holds = |filter: &&String| case.name.contains(*filter) || file.to_string_lossy().ends_with(*filter);
+            if !filters.is_empty() && !filters.iter().any(holds) {
                 continue;
             }
-            let fault = catch_unwind(AssertUnwindSafe(|| check(&case, &base, &root.join("case"))));
-            let fault = fault.unwrap_or_else(|_| Err("panics".to_owned()));
-            let _ = fs::remove_dir_all(root.join("case"));
-            built += 1;
-            if let Err(fault) = fault {
-                failed += 1;
-                let file = file.file_name().unwrap().display();
-                writeln!(out, "{file}: {}\n{fault}\n", case.name).unwrap();
+            let try_it = |check: &mut dyn FnMut(&Path) -> Result<(), String>| {
+                let fault = catch_unwind(AssertUnwindSafe(|| check(&root.join("case"))));
+                let _ = fs::remove_dir_all(root.join("case"));
+                fault.unwrap_or_else(|_| Err("panics".to_owned()))
+            };
+            let mut faults = Vec::new();
+            if let Some(live) = &live {
+                compared += 1;
+                let fault = try_it(&mut |dir| live.check(case, &base, dir)).err();
+                faults.extend(fault.map(|fault| format!("live: {fault}")));
             }
+            if case.sections.iter().any(|section| ["tree", "fails"].contains(&section.kind.as_str())) {
+                built += 1;
+                faults.extend(try_it(&mut |dir| check(case, &base, dir)).err());
+            }
+            failed += usize::from(!faults.is_empty());
+            for fault in faults {
+                writeln!(out, "{}: {}\n{fault}\n", file.file_name().unwrap().display(), case.name).unwrap();
+            }
+        }
+        if live.is_some() && std::env::var_os("BLESS").is_some() {
+            fs::write(&file, case::write(&text, &cases)).unwrap();
         }
     }
     let _ = fs::remove_dir_all(&root);
-    writeln!(out, "{built} cases built, {failed} failed").unwrap();
+    for name in live.iter().flat_map(|live| live.forgotten(&names)) {
+        failed += 1;
+        writeln!(out, "a difference is listed for {name:?}, which is no case").unwrap();
+    }
+    writeln!(out, "{built} cases built, {compared} compared with docker, {failed} failed").unwrap();
     ExitCode::from(u8::from(failed > 0))
 }
 
@@ -105,10 +132,26 @@ impl Base {
 }
 
 fn check(case: &Case, base: &Base, dir: &Path) -> Result<(), String> {
-    let planned = frontend::plan(case).map_err(|errors| errors.join("\n"))?;
+    frontend::plan(case).map_err(|errors| errors.join("\n"))?;
+    let (_, result) = muster(case, base, dir, contexts(case, dir));
+    let fails = case.sections.iter().find(|section| section.kind == "fails");
+    match (result, fails) {
+        (Ok(_), Some(_)) => Err("is built, and should not be".to_owned()),
+        (Ok(image), None) => tree::check(case.text("tree"), &image.layers),
+        (Err(error), None) => Err(format!("is not built: {}", told(&error))),
+        (Err(error), Some(section)) => {
+            let (line, part) = section.text.trim_end_matches('\n').split_once(' ').unwrap();
+            let fits = line_of(&error).to_string() == line && told(&error).contains(part);
+            if fits { Ok(()) } else { Err(format!("fails otherwise: {}", located(&error))) }
+        }
+    }
+}
+
+/// What muster makes of a case that has a plan.
+fn muster(case: &Case, base: &Base, dir: &Path, mut inputs: Inputs) -> (Store, Result<Image, BuildError>) {
+    let planned = frontend::plan(case).unwrap();
     let layout = Layout::new(dir.join("data"), dir.join("run"));
-    let store = Store::open(&layout).map_err(|error| error.to_string())?;
-    let mut inputs = contexts(case, dir);
+    let store = Store::open(&layout).unwrap();
     for (number, step) in planned.plan.steps.iter().enumerate() {
         if let Op::Base(op) = &step.op {
             let image = image(case, base, &op.image, &dir.join(format!("image-{number}")), &store);
@@ -130,18 +173,16 @@ fn check(case: &Case, base: &Base, dir: &Path) -> Result<(), String> {
     }
     let build = engine::build(&store, &layout, planned.plan, inputs, options, engine::silent());
     let result = runtime().block_on(build);
-    let fails = case.sections.iter().find(|section| section.kind == "fails");
-    match (result, fails) {
-        (Ok(_), Some(_)) => Err("is built, and should not be".to_owned()),
-        (Ok(image), None) => tree::check(case.text("tree"), &image.layers),
-        (Err(error), None) => Err(format!("is not built: {}", told(&error))),
-        (Err(error), Some(section)) => {
-            let (line, part) = section.text.trim_end_matches('\n').split_once(' ').unwrap();
-            let at = if let BuildError::Step { line, .. } = &error { *line } else { 0 };
-            let fits = at.to_string() == line && told(&error).contains(part);
-            if fits { Ok(()) } else { Err(format!("fails otherwise, on line {at}: {}", told(&error))) }
-        }
-    }
+    (store, result)
+}
+
+/// With its line in front.
+fn located(error: &BuildError) -> String {
+    format!("{} {}", line_of(error), told(error))
+}
+
+fn line_of(error: &BuildError) -> usize {
+    if let BuildError::Step { line, .. } = error { *line } else { 0 }
 }
 
 fn told(error: &BuildError) -> String {
@@ -153,6 +194,14 @@ fn told(error: &BuildError) -> String {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Long ago, so that it can be seen whose time a file has. No two files have one: to docker a file of the size and the
+/// time of one that it has seen is that.
+fn time_of_file() -> SystemTime {
+    static FILES: AtomicU64 = AtomicU64::new(0);
+    let program = SystemTime::now() - Duration::from_secs(500_000_000);
+    program + Duration::from_secs(FILES.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The context of a case, and the named ones; each has its own ignore file.
@@ -170,6 +219,15 @@ fn contexts(case: &Case, dir: &Path) -> Inputs {
                 fs::write(&path, &section.text).unwrap();
                 let mode = mode.first().map_or(0o644, |mode| u32::from_str_radix(mode, 8).unwrap());
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                fs::File::open(&path).unwrap().set_modified(time_of_file()).unwrap();
+            }
+            ("binary", [path]) => {
+                let path = place(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let text: String = section.text.split_whitespace().collect();
+                fs::write(&path, base64::engine::general_purpose::STANDARD.decode(text).unwrap()).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+                fs::File::open(&path).unwrap().set_modified(time_of_file()).unwrap();
             }
             ("dir", [path, mode @ ..]) => {
                 fs::create_dir_all(place(path)).unwrap();
