@@ -55,6 +55,16 @@ const DIFFERENCES: &[Difference] = &[
         reason: "Docker takes the bits of its umask from the mode of a cache, and loses the sticky one.",
     },
     Difference {
+        shows: "/x: ",
+        cases: &["the name of the host as a variable"],
+        reason: "Here the runtime gives HOSTNAME to every program, as docker does to those of containers.",
+    },
+    Difference {
+        shows: "/x: ",
+        cases: &["what a step makes of the root itself"],
+        reason: "Docker's own store forgets mode and owner of the root between two layers.",
+    },
+    Difference {
         shows: "xz",
         cases: &["archives by what is in them and not by name"],
         reason: "Docker unpacks xz with the program of that name, which the daemon may not find.",
