@@ -6,7 +6,7 @@ use super::{
     error::{Result, StepError},
     input::{Inputs, Options},
     key::Key,
-    pack, remote,
+    pack,
     report::Event,
     report::Report,
     run,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     build::{
         dockerfile::Patterns,
-        op::{self, Copy, CopySource, Mkdir, Mount, Op, Source, Step, StepId},
+        op::{self, Mkdir, Mount, Op, Source, Step, StepId},
     },
     image::{
         Digest, Store,
@@ -86,7 +86,7 @@ pub struct Snapshot {
 
 #[derive(Clone, Debug)]
 pub struct Layer {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     pub from: From,
 }
 
@@ -244,7 +244,7 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
     match &step.op {
         Op::Base(base) => from_image(engine, base),
         Op::Mkdir(mkdir) => directory(engine, id, step, mkdir, root, steps).await,
-        Op::Copy(copy) => copy_files(engine, id, step, copy, root, steps).await,
+        Op::Copy(copy) => copy::step::carry_out(engine, id, step, copy, root, steps).await,
         Op::Run(op) => {
             let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
             let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
@@ -267,7 +267,7 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
     }
 }
 
-fn are_portable(ids: &[StepId], steps: &Steps) -> bool {
+pub(super) fn are_portable(ids: &[StepId], steps: &Steps) -> bool {
     ids.iter().all(|id| steps.get(id).is_some_and(|snapshot| snapshot.portable))
 }
 
@@ -281,7 +281,7 @@ impl Engine {
     }
 
     /// The result under one of these keys; the last of them is by content.
-    fn look_up(
+    pub(super) fn look_up(
         &self,
         id: StepId,
         step: &Step,
@@ -306,7 +306,7 @@ impl Engine {
 }
 
 /// `None` for a layer that no step has made.
-fn stacked(root: Option<&Snapshot>, layer: Layer, shared: Option<Digest>) -> Option<Snapshot> {
+pub(super) fn stacked(root: Option<&Snapshot>, layer: Layer, shared: Option<Digest>) -> Option<Snapshot> {
     let made = layer.record()?.id;
     let mut layers = root.map(|root| root.layers.clone()).unwrap_or_default();
     let id = match root {
@@ -320,7 +320,7 @@ fn stacked(root: Option<&Snapshot>, layer: Layer, shared: Option<Digest>) -> Opt
 }
 
 /// Makes the layer at `dir` part of the cache, under all keys.
-async fn keep(
+pub(super) async fn keep(
     engine: &Arc<Engine>,
     step: &Step,
     keys: Vec<Digest>,
@@ -429,139 +429,6 @@ async fn directory(
         })
         .await?;
     keep(engine, step, vec![key], dir, root, shared).await
-}
-
-async fn copy_files(
-    engine: &Arc<Engine>,
-    id: StepId,
-    step: &Step,
-    op: &Copy,
-    root: Option<Arc<Snapshot>>,
-    steps: &Steps,
-) -> Result<Done> {
-    let quick = copy::quick_key(engine, op, steps)?;
-    let source = |source: &CopySource| match source {
-        CopySource::Path { from: Source::Step(id), .. } => Some(*id),
-        _ => None,
-    };
-    let sources: Vec<StepId> = op.sources.iter().filter_map(source).collect();
-    let below: Vec<StepId> = op.root.into_iter().filter(|_| !op.link).collect();
-    // By its sources, where those have the same names everywhere; by their content is the same everywhere.
-    let shared = |content: Digest| {
-        let quick = quick.filter(|_| are_portable(&sources, steps));
-        are_portable(&below, steps).then_some(quick.unwrap_or(content))
-    };
-    if let Some(quick) = quick
-        && let Some(mut done) = engine.look_up(id, step, &[quick], root.as_deref(), shared(quick))
-    {
-        if !are_portable(&sources, steps)
-            && let Some(record) = done.snapshot.layers.last().and_then(|layer| layer.record())
-        {
-            done.snapshot.shared = shared(record.id);
-        }
-        return Ok(done);
-    }
-    later::bring_all(engine, &sources, steps).await?;
-    let permit = engine.turn().await?;
-    let mut came = copy::Came::default();
-    for source in &op.sources {
-        match source {
-            CopySource::Url { url, checksum } => {
-                came.downloads.push(copy::fetch::fetch(engine, id, url, checksum.as_deref(), false).await?);
-            }
-            CopySource::Git { url, keep_git_dir } => {
-                came.trees.push(remote::checkout(&engine.layout, &engine.inputs.access, url, *keep_git_dir).await?);
-            }
-            CopySource::Path { .. } | CopySource::Inline(_) => {}
-        }
-    }
-    let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
-    let gathered = engine.clone().blocking(move || copy::gather(&owned, &given, &known, came)).await?;
-    let mut names = Names { quick, placed: None, content: gathered.key };
-    let shared = shared(gathered.key);
-    if let Some(done) = engine.look_up(id, step, &names.all(), root.as_deref(), shared) {
-        if let (Some(quick), Some(From::Step { record, later: None, .. })) =
-            (quick, done.snapshot.layers.last().map(|l| &l.from))
-        {
-            engine.cache.write(&quick, record)?;
-        }
-        return Ok(done);
-    }
-    // Who waits for another, or for steps that have to be carried out for this, keeps nobody from working.
-    drop(permit);
-    later::bring_all(engine, &below, steps).await?;
-    let (owned, given, under) = (engine.clone(), op.clone(), root.clone());
-    let look =
-        move || copy::footprint::footprint(&owned, &given, &gathered, under.as_deref()).map(|key| (gathered, key));
-    let (mut gathered, placed) = engine.clone().blocking(look).await?;
-    names.placed = placed;
-    let _alone = match step.no_cache {
-        true => None,
-        false => Some(turn::alone(&engine.layout, &placed.unwrap_or(gathered.key)).await?),
-    };
-    if let Some(done) = engine.copied(step, names, root.as_deref(), shared)? {
-        return Ok(done);
-    }
-    let _permit = engine.turn().await?;
-    for (number, url, checksum) in gathered.absent() {
-        let download = copy::fetch::fetch(engine, id, &url, checksum.as_deref(), true).await?;
-        gathered.arrived(number, download);
-    }
-    let dir = engine.workshop.fresh("layer");
-    let (owned, given, below, to) = (engine.clone(), op.clone(), root.clone(), dir.clone());
-    engine.clone().blocking(move || gathered.write(&owned, &given, below.as_deref(), &to)).await?;
-    keep(engine, step, names.all(), dir, root, shared).await
-}
-
-/// The keys of a COPY.
-#[derive(Clone, Copy)]
-struct Names {
-    /// By the steps that it reads.
-    quick: Option<Digest>,
-    /// By what it reads, and what it sees of its root.
-    placed: Option<Digest>,
-    /// By what it reads, and its root.
-    content: Digest,
-}
-
-impl Names {
-    /// The one that the result is known by comes last.
-    fn all(self) -> Vec<Digest> {
-        self.quick.into_iter().chain(self.placed).chain([self.content]).collect()
-    }
-}
-
-impl Engine {
-    /// The result of a COPY that somebody else has carried out meanwhile, or that stands on another root.
-    fn copied(
-        &self,
-        step: &Step,
-        names: Names,
-        root: Option<&Snapshot>,
-        shared: Option<Digest>,
-    ) -> Result<Option<Done>> {
-        if step.no_cache {
-            return Ok(None);
-        }
-        let record = match (self.cache.find(&names.content), names.placed) {
-            (Some(record), _) => record,
-            (None, Some(placed)) => match self.cache.find(&placed) {
-                // The same files on another root: for those above it is a result of its own.
-                Some(record) => {
-                    let record = record.known_as(names.content);
-                    self.cache.write(&names.content, &record)?;
-                    record
-                }
-                None => return Ok(None),
-            },
-            (None, None) => return Ok(None),
-        };
-        if let Some(quick) = names.quick {
-            self.cache.write(&quick, &record)?;
-        }
-        let (dir, from) = (self.cache.layer(&record), From::Step { keys: names.all(), record, later: None });
-        Ok(stacked(root, Layer { dir, from }, shared).map(|snapshot| Done { snapshot, cached: true }))
-    }
 }
 
 /// By what the program is given: the steps it stands on, the content of contexts that it has mounted.

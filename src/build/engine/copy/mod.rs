@@ -1,6 +1,7 @@
 //! `COPY` and `ADD`: files of contexts, stages, heredocs and URLs become a layer.
 //!
 //! ```text
+//! step      the names of a result, and the order of the work
 //! find      which files a source names: globs, ignore files, --exclude, --parents
 //! content   the digest of what is read, which is the step's name; seen: what need not be read again
 //! scan      find and content of a context's source, once a build
@@ -18,6 +19,7 @@ pub mod owner;
 mod pattern;
 pub mod scan;
 pub mod seen;
+pub mod step;
 pub mod unpack;
 pub mod write;
 
