@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::Instant,
 };
 
@@ -58,12 +58,7 @@ fn transfer(
 ) -> Result<Vec<String>, Error> {
     let store = Store::open(&cx.layout)?;
     let credentials = cx.credentials();
-    let mut plan = Plan { verb: verb.into(), ..Plan::default() };
-    for op in &ops {
-        plan.push(op.clone(), Cause::default(), Vec::new());
-    }
-    let (events, mut coming) = unbounded_channel();
-    let _ = events.send(api::Progress::Plan { plan });
+    let (events, coming) = announced(verb, &ops);
     let limit = parallel.map_or(ops.len().max(1), |limit| limit as usize);
     let work = stream::iter(ops.iter().enumerate())
         .map(|(id, op)| {
@@ -73,9 +68,47 @@ fn transfer(
         .buffer_unordered(limit)
         .filter_map(async |failed| failed)
         .collect::<Vec<String>>();
+    shown(cx, mode, coming, work)
+}
+
+/// Images of one file, shown while they are taken in: how far they are is told to the report that `work` is given.
+pub fn load<T, E, F>(cx: &mut Context, file: &str, mode: Mode, work: impl FnOnce(Report) -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, E>>,
+    Error: From<E>,
+{
+    let (events, coming) = announced("load", &[Op::LoadImage { image: file.to_owned() }]);
+    let work = async move {
+        let began = Instant::now();
+        let _ = events.send(api::Progress::Began { op: 0 });
+        let result = work(report(0, events.clone())).await;
+        // What is wrong is the command's own last word.
+        if result.is_ok() {
+            let milliseconds = began.elapsed().as_millis() as u64;
+            let _ = events.send(api::Progress::Finished { op: 0, milliseconds, detail: None });
+        }
+        result
+    };
+    Ok(shown(cx, mode, coming, work)??)
+}
+
+type Coming = UnboundedReceiver<api::Progress>;
+
+fn announced(verb: &str, ops: &[Op]) -> (UnboundedSender<api::Progress>, Coming) {
+    let mut plan = Plan { verb: verb.into(), ..Plan::default() };
+    for op in ops {
+        plan.push(op.clone(), Cause::default(), Vec::new());
+    }
+    let (events, coming) = unbounded_channel();
+    let _ = events.send(api::Progress::Plan { plan });
+    (events, coming)
+}
+
+/// What `work` gives, with what it tells meanwhile on the screen.
+fn shown<T>(cx: &mut Context, mode: Mode, mut coming: Coming, work: impl Future<Output = T>) -> Result<T, Error> {
     let mut progress = Progress::new(mode, Names::default(), false);
     let err = &mut cx.err;
-    let failed = apply::runtime()?.block_on(async {
+    let done = apply::runtime()?.block_on(async {
         tokio::pin!(work);
         let mut clock = tokio::time::interval(FRAME);
         loop {
@@ -86,7 +119,7 @@ fn transfer(
                     return Err(Error::Interrupted);
                 }
                 Some(event) = coming.recv() => progress.take(&event, Instant::now().into_std(), err)?,
-                failed = &mut work => return Ok(failed),
+                done = &mut work => return Ok(done),
                 _ = clock.tick(), if progress.is_animated() => progress.tick(Instant::now().into_std(), err)?,
             }
         }
@@ -95,7 +128,7 @@ fn transfer(
         progress.take(&event, Instant::now().into_std(), err)?;
     }
     progress.finish(err)?;
-    Ok(failed)
+    Ok(done)
 }
 
 /// The name of the image, if its transfer failed.

@@ -49,6 +49,10 @@ pub enum Op {
         service: String,
         image: String,
     },
+    /// Of `muster load` and `muster up BUNDLE` alone: `image` is the file.
+    LoadImage {
+        image: String,
+    },
     /// Of `muster push` alone.
     PushImage {
         image: String,
@@ -154,6 +158,7 @@ impl Op {
         match self {
             Self::PullImage { .. } => "pull",
             Self::BuildImage { .. } => "build",
+            Self::LoadImage { .. } => "load",
             Self::PushImage { .. } => "push",
             Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => "create",
             Self::RemoveNetwork { .. }
@@ -169,9 +174,11 @@ impl Op {
     /// `Container`, `Network`, `Volume`, `Image` or `Service`, as docker compose prints them.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::PullImage { .. } | Self::BuildImage { .. } | Self::PushImage { .. } | Self::RemoveImage { .. } => {
-                "Image"
-            }
+            Self::PullImage { .. }
+            | Self::BuildImage { .. }
+            | Self::LoadImage { .. }
+            | Self::PushImage { .. }
+            | Self::RemoveImage { .. } => "Image",
             Self::CreateNetwork { .. } | Self::RemoveNetwork { .. } => "Network",
             Self::CreateVolume { .. } | Self::RemoveVolume { .. } => "Volume",
             Self::AwaitCondition { .. } => "Service",
@@ -183,6 +190,7 @@ impl Op {
         match self {
             Self::PullImage { image, .. }
             | Self::BuildImage { image, .. }
+            | Self::LoadImage { image }
             | Self::PushImage { image }
             | Self::RemoveImage { image } => image,
             Self::CreateNetwork { key } | Self::CreateVolume { key } => key,

@@ -66,7 +66,7 @@ impl Summary {
                 Op::BuildImage { .. } => summary.build += 1,
                 Op::PullImage { .. } => summary.pull += 1,
                 // No plan that is shown has it.
-                Op::PushImage { .. } => {}
+                Op::LoadImage { .. } | Op::PushImage { .. } => {}
                 Op::CreateNetwork { .. } | Op::CreateVolume { .. } | Op::CreateContainer { .. } => {
                     let anew = planned.after.iter().any(|before| replaced.contains(&(id, *before)));
                     if anew { summary.recreate += 1 } else { summary.create += 1 }

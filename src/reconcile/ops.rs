@@ -34,6 +34,7 @@ pub async fn carry_out(id: OpId, op: &Op, context: &Context<'_>) -> Result<Detai
     match op {
         Op::PullImage { image, policy } => pull(id, image, *policy, context).await,
         Op::PushImage { .. } => Err(failure("pushing is the command line's own work")),
+        Op::LoadImage { .. } => Err(failure("loading is the command line's own work")),
         Op::BuildImage { .. } => Err(failure("building is the command line's own work")),
         Op::CreateNetwork { key } => create_network(key, context).await,
         Op::RemoveNetwork { name } => remove_network(name, context).await,

@@ -2,13 +2,8 @@
 
 use crate::{
     bundle::{Bundle, Staged},
-    cli::{
-        apply::{self, interrupted},
-        context::Context,
-        exit::Error,
-    },
+    cli::{context::Context, exit::Error, fetch},
     compose::{self, LoadOptions, Purpose},
-    image::progress,
 };
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
@@ -49,15 +44,10 @@ pub fn arrive(cx: &mut Context, path: &Path) -> Result<(), Error> {
     }
     let staged = bundle.stage(&cx.layout)?;
     check(cx, &staged)?;
-    let runtime = apply::runtime()?;
     let now = Timestamp::now().to_string();
-    let report = progress::silent();
-    let installed = runtime.block_on(async {
-        tokio::select! {
-            installed = staged.install(&now, &report) => Ok(installed?),
-            result = interrupted() => result.and(Err(Error::Interrupted)),
-        }
-    })?;
+    let mode = cx.progress_mode(&cx.env.variables.clone());
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let installed = fetch::load(cx, &name, mode, async |report| staged.install(&now, &report).await)?;
     for volume in &installed.kept {
         cx.note(&format!("volume {volume} is here already and stays as it is; what the bundle has of it is not used"))?;
     }

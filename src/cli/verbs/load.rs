@@ -2,11 +2,12 @@
 
 use crate::{
     cli::{
-        apply::{self, interrupted},
         context::Context,
         exit::{Code, Error, Outcome},
+        fetch,
+        output::progress::Mode,
     },
-    image::{self, Reference, Store, progress},
+    image::{self, Reference, Store},
 };
 use std::{fs::File, io::Write, os::fd::AsFd, path::PathBuf};
 
@@ -34,12 +35,9 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         }
     };
     let store = Store::open(&cx.layout)?;
-    let images = apply::runtime()?.block_on(async {
-        tokio::select! {
-            images = image::load(&store, file, &path, progress::silent()) => Ok(images?),
-            result = interrupted() => result.and(Err(Error::Interrupted)),
-        }
-    })?;
+    let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&cx.env.variables.clone()) };
+    let name = path.display().to_string();
+    let images = fetch::load(cx, &name, mode, async |report| image::load(&store, file, &path, report).await)?;
     for image in images.iter().filter(|_| !args.quiet) {
         match &image.reference {
             Reference::Id(_) => writeln!(cx.out, "Loaded image ID: {}", image.id)?,

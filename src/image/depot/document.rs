@@ -3,10 +3,10 @@
 use super::{DepotError, Part, Result};
 use crate::image::{
     platform,
-    source::manifest::{self, Blob, ManifestError, OCI_CONFIG, OCI_MANIFEST, Parsed},
+    source::manifest::{self, Blob, ManifestError, OCI_CONFIG, Parsed},
 };
 use oci_spec::image::{Descriptor, ImageManifest};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// A manifest without layers has this one, the two bytes `{}` (image-spec, "Guidance for an Empty Descriptor"): older
@@ -73,21 +73,15 @@ fn next(entries: &[Descriptor]) -> Result<Parsing> {
 
 /// A manifest of our own kind.
 pub fn write(config: &Part, layers: &[Part]) -> Vec<u8> {
-    let blob =
-        |part: &Part| json!({"mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size});
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": blob(config),
-        "layers": layers.iter().map(blob).collect::<Vec<_>>(),
-    });
-    manifest.to_string().into_bytes()
+    let layers: Vec<Blob> = layers.iter().map(Blob::from).collect();
+    manifest::build(&config.into(), &layers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Digest;
+    use crate::image::{Digest, source::manifest::OCI_MANIFEST};
+    use serde_json::json;
 
     const OWN: &str = "application/vnd.example.v1+json";
 

@@ -182,6 +182,7 @@ fn words(op: &Op) -> (&'static str, &'static str) {
     match op {
         Op::PullImage { .. } => ("Pulling", "Pulled"),
         Op::BuildImage { .. } => ("Building", "Built"),
+        Op::LoadImage { .. } => ("Loading", "Loaded"),
         Op::PushImage { .. } => ("Pushing", "Pushed"),
         Op::CreateContainer { replaces: Some(_), .. } => ("Recreate", "Recreated"),
         Op::CreateNetwork { .. } | Op::CreateVolume { .. } | Op::CreateContainer { .. } => ("Creating", "Created"),
