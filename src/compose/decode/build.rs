@@ -183,11 +183,11 @@ secrets: {k: {file: key}}
 
     #[test]
     fn who_builds_is_told_of_builds_alone() {
-        let text = "services:\n  web:\n    cgroup_parent: x\n    build: {context: ., platforms: [linux/s390x]}\n";
+        let text = "services:\n  web:\n    cgroup_parent: x\n    build: {context: ., platforms: [windows/amd64]}\n";
         let told = |purpose| service_for(text, purpose).err().unwrap_or_default();
         let (run, build) = (told(Purpose::Run), told(Purpose::Build));
-        assert!(run.contains("cgroup_parent") && run.contains("s390x"), "{run}");
-        assert!(!build.contains("cgroup_parent") && build.contains("s390x"), "{build}");
+        assert!(run.contains("cgroup_parent") && run.contains("windows"), "{run}");
+        assert!(!build.contains("cgroup_parent") && build.contains("windows"), "{build}");
         assert_eq!(told(Purpose::Look), "");
     }
 
