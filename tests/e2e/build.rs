@@ -279,3 +279,46 @@ fn the_cache_goes_when_asked_and_images_stay_whole() {
     let left = std::fs::read_dir(stack.ground.layout().build_layers()).unwrap().count();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn build_checks_prints_and_takes_the_flags_of_docker_compose() {
+    let stack = stack("flags", ONE);
+    dockerfile(&stack, "ENV PASSWORD 1\nRUN exit 3\n");
+    let checked = stack.run(&["build", "--check"]);
+    assert_eq!(checked.code, 1, "{checked:#?}");
+    assert!(checked.stdout.contains("LegacyKeyValueFormat") || checked.stdout.contains("old form"), "{checked:#?}");
+    assert!(checked.stdout.ends_with("warnings have been found!\n"), "{checked:#?}");
+    dockerfile(&stack, "RUN exit 3\n");
+    let checked = stack.run(&["build", "--check", "web"]);
+    assert_eq!((checked.code, &*checked.stdout), (0, "Check complete, no warnings found.\n"));
+    dockerfile(&stack, "RUNN exit 3\n");
+    assert!(stack.fails(&["build", "--check"]).stderr.contains("RUNN"));
+
+    dockerfile(&stack, "RUN true\n");
+    let printed: serde_json::Value = serde_json::from_str(&stack.ok(&["build", "--print", "--no-cache"])).unwrap();
+    let target = &printed["target"]["web"];
+    assert_eq!((&target["no-cache"], &target["dockerfile"]), (&true.into(), &"Dockerfile".into()));
+    assert!(stack.ok(&["images", "-q"]).is_empty(), "nothing was built");
+
+    let flags = ["--progress", "plain", "--parallel", "--compress", "--force-rm", "--no-rm", "--builder", "default"];
+    let more = ["-m", "1g", "--provenance=false", "--sbom=false"];
+    let built = stack.run(&[&["build"], &flags[..], &more[..]].concat());
+    assert_eq!(built.code, 0, "{built:#?}");
+    assert!(built.stderr.contains("--memory has no effect") && !built.stderr.contains("attest"), "{built:#?}");
+    assert!(stack.run(&["build", "--provenance=mode=max"]).stderr.contains("--provenance has no effect"));
+}
+
+#[test]
+fn build_pushes_what_it_built() {
+    let Some(registry) = Registry::start() else { return };
+    let image = format!("127.0.0.1:{}/team/pushed:1", registry.port);
+    let yaml = ONE.replace("    build:", &format!("    image: '{image}'\n    build:"));
+    let stack = stack("buildpush", &yaml);
+    dockerfile(&stack, "COPY page /page\n");
+    stack.write("src/page", "pushed\n");
+    stack.ok(&["build", "--push", "-q"]);
+    stack.ok(&["rmi", "-f", &image]);
+    stack.ok(&["pull", "-q"]);
+    stack.ok(&["up", "-d", "--no-build"]);
+    assert_eq!(stack.exec("web", &["cat", "/page"]), "pushed");
+}

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! caches     cache_from and cache_to
+//! bake       the builds as a file for docker buildx bake
+//! check      what is surprising in a Dockerfile, without building it
 //! bases      which images a build begins with, without fetching any
 //! remote     contexts that are elsewhere, fetched first; foreign: the files of theirs that are read here
 //! agents     ssh: sockets, and agents for keys
@@ -11,14 +13,18 @@
 //! Services whose images others are built from come first; all others are built at the same time.
 
 mod agents;
+mod bake;
 mod bases;
 mod caches;
+mod check;
 mod foreign;
 mod one;
 mod remote;
 mod request;
 
+pub use bake::file as bake_file;
 pub use bases::bases;
+pub use check::check;
 pub use remote::fetch_quietly;
 pub use request::Overrides;
 

@@ -6,6 +6,7 @@ use crate::{
         build::{self, When},
         context::Context,
         exit::Error,
+        output::progress::Mode,
     },
     compose::{Loaded, Purpose},
     model::{
@@ -73,6 +74,9 @@ pub struct Creation {
     /// Pull without printing progress information
     #[arg(long)]
     pub quiet_pull: bool,
+    /// Build without printing progress information
+    #[arg(long)]
+    pub quiet_build: bool,
     /// Refuse images that compose.lock does not have, and entries of it that nothing uses
     #[arg(long)]
     pub locked: bool,
@@ -115,7 +119,10 @@ impl Creation {
     /// Brings the images here that are built, or for another platform: what the plan would not do.
     pub fn build_images(&self, cx: &mut Context, loaded: &mut Loaded, with_dependencies: bool) -> Result<(), Error> {
         let selection = self.selection(with_dependencies);
-        let mode = cx.progress_mode(&loaded.environment);
+        let mode = match self.quiet_build {
+            true => Mode::Quiet,
+            false => cx.progress_mode(&loaded.environment),
+        };
         build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
         cx.bring_variants(&mut loaded.project, &self.services, selection.pull, mode)
     }

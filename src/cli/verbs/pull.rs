@@ -33,6 +33,10 @@ pub struct Args {
     /// Refuse images that compose.lock does not have, and entries of it that nothing uses
     #[arg(long)]
     locked: bool,
+    #[arg(long, hide = true)]
+    parallel: bool,
+    #[arg(long, hide = true)]
+    no_parallel: bool,
     /// Services; all without any
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,

@@ -31,7 +31,7 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
     let loaded = cx.load(&args.services, Purpose::Look)?;
-    let images = images(&args, &loaded.project);
+    let images = images(&loaded.project, &args.services, args.include_deps);
     let mode = if args.quiet { Mode::Quiet } else { cx.progress_mode(&loaded.environment) };
     let parallel = cx.parallel(&loaded.environment)?;
     let failed = fetch::push(cx, &images, mode, parallel)?;
@@ -43,17 +43,17 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
 
 /// Each name of each image that is built here, once, as docker compose has it: what is only pulled is somebody else's,
 /// and a name that was made up belongs to no registry.
-fn images(args: &Args, project: &Project) -> Vec<String> {
-    let mut open: Vec<&str> = match args.services.is_empty() {
+pub fn images(project: &Project, services: &[String], include_deps: bool) -> Vec<String> {
+    let mut open: Vec<&str> = match services.is_empty() {
         true => project.services.keys().map(String::as_str).collect(),
-        false => args.services.iter().map(String::as_str).collect(),
+        false => services.iter().map(String::as_str).collect(),
     };
     open.reverse();
     let (mut seen, mut images) = (Vec::new(), IndexSet::new());
     while let Some(name) = open.pop() {
         let Some(service) = project.services.get(name).filter(|_| !seen.contains(&name)) else { continue };
         seen.push(name);
-        if args.include_deps {
+        if include_deps {
             open.extend(service.depends_on.keys().map(String::as_str));
         }
         if let Some(build) = service.build.as_ref().filter(|_| service.image != built_image(&project.name, name)) {

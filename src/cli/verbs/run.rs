@@ -102,6 +102,9 @@ pub struct Args {
     /// Pull without printing progress information
     #[arg(long)]
     quiet_pull: bool,
+    /// Build without printing progress information
+    #[arg(long)]
+    quiet_build: bool,
     /// Refuse images that compose.lock does not have, and entries of it that nothing uses
     #[arg(long)]
     locked: bool,
@@ -128,7 +131,8 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         pull: args.pull.and_then(Pull::policy),
         when: if args.build { When::Always } else { When::Missing },
     };
-    build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
+    let building = if args.quiet_build { Mode::Quiet } else { mode };
+    build::prepare(cx, &loaded.project, &loaded.environment, &selection, building)?;
     let pull = selection.pull;
     cx.bring_variants(&mut loaded.project, std::slice::from_ref(&args.service), pull, mode)?;
     let project = loaded.project.name.clone();
