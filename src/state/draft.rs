@@ -50,6 +50,11 @@ impl Draft {
             }
             file.lock()?;
             if is_at(&file, &path)? {
+                // What a dead writer left may be read by more than what is written now.
+                if found.mode() & 0o777 & !mode != 0 {
+                    fs::remove_file(&path)?;
+                    continue;
+                }
                 let draft = Self { target: target.to_owned(), path, file, placed: false };
                 draft.file.set_len(0)?;
                 return Ok(draft);
@@ -123,6 +128,21 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"whole");
         drop(Draft::beside(&target, 0o600).unwrap());
         assert_eq!((names(dir.path()), fs::read(&target).unwrap()), (vec!["x".into()], b"whole".to_vec()));
+    }
+
+    #[test]
+    fn what_the_dead_left_gives_nobody_more_to_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (target, left) = (dir.path().join("x"), dir.path().join(".muster-new-x"));
+        fs::write(&left, "left").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
+        let open = File::open(&left).unwrap();
+        let draft = Draft::beside(&target, 0o600).unwrap();
+        draft.file().write_all(b"secret").unwrap();
+        draft.place().unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(io::read_to_string(open).unwrap(), "left");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Gathered, Piece, owner, scan::Scan, settings};
 use crate::{
     build::{
         engine::{
-            error::{Result, StepError},
+            error::Result,
             key::Key,
             step::{Engine, Snapshot},
             upper::is_overlay,
@@ -35,8 +35,7 @@ pub fn footprint(engine: &Engine, copy: &Copy, gathered: &Gathered, root: Option
     if copy.unpack != Unpack::Never {
         return Ok(None);
     }
-    let wrong = StepError::file("look at", Path::new(&copy.destination));
-    let view = View::open(engine.lowers(Some(root))).map_err(wrong)?;
+    let Ok(view) = View::open(engine.lowers(Some(root))) else { return Ok(None) };
     // Whoever writes tells of names that are not known.
     let owner = copy.chown.as_deref().map(|chown| owner::look_up(&view, chown, &mut |_| {})).transpose()?;
     let mut key = settings(engine, copy, None, "copy by place")
@@ -49,13 +48,12 @@ pub fn footprint(engine: &Engine, copy: &Copy, gathered: &Gathered, root: Option
             Piece::Url { .. } => return Ok(None),
         };
     }
-    let wrong = StepError::file("look at", Path::new(&copy.destination));
     let mut ground = Ground { view: &view, directories: HashMap::new(), open: 0, key: Some(key) };
-    match ground.look(copy, gathered) {
-        Ok(true) => Ok(ground.key.map(Key::finish)),
-        Ok(false) => Ok(None),
-        Err(error) => Err(wrong(error)),
-    }
+    // What cannot be looked at is the writer's to tell.
+    Ok(match ground.look(copy, gathered) {
+        Ok(true) => ground.key.map(Key::finish),
+        Ok(false) | Err(_) => None,
+    })
 }
 
 struct Ground<'a> {

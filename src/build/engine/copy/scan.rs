@@ -67,14 +67,16 @@ pub fn scan(
         Source::Step(_) | Source::Scratch => return look(engine, steps, from, path, parents, exclude).map(Arc::new),
     };
     let wanted = Wanted { context, path: path.to_owned(), parents, exclude: exclude.to_vec() };
+    // A look that began after it was asked for is as good as one's own.
+    let asked = Instant::now();
     let place = engine.scans.0.lock().unwrap_or_else(PoisonError::into_inner).entry(wanted).or_default().clone();
     let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
     match &*known {
-        Some((begun, scan)) if now.duration_since(*begun) < FRESH => Ok(scan.clone()),
+        Some((begun, scan)) if asked.saturating_duration_since(*begun) < FRESH => Ok(scan.clone()),
         _ => {
+            let begun = Instant::now();
             let scan = Arc::new(look(engine, steps, from, path, parents, exclude)?);
-            *known = Some((now, scan.clone()));
+            *known = Some((begun, scan.clone()));
             Ok(scan)
         }
     }

@@ -75,10 +75,12 @@ pub async fn carry_out(
     // Who waits for another, or for steps that have to be carried out for this, keeps nobody from working.
     drop(permit);
     later::bring_all(engine, &below, steps).await?;
+    let permit = engine.turn().await?;
     let (owned, given, under) = (engine.clone(), op.clone(), root.clone());
     let look = move || footprint::footprint(&owned, &given, &gathered, under.as_deref()).map(|key| (gathered, key));
     let (mut gathered, placed) = engine.clone().blocking(look).await?;
     names.placed = placed;
+    drop(permit);
     let _alone = match step.no_cache {
         true => None,
         false => Some(turn::alone(&engine.layout, &placed.unwrap_or(gathered.key)).await?),
