@@ -47,10 +47,19 @@ pub struct FileObject {
     pub source: FileSource,
 }
 
+impl Project {
+    /// Also one that is off: what others are built from need not run.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name).or_else(|| self.disabled_services.get(name))
+    }
+}
+
 /// Where the bytes of a secret or config come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileSource {
     /// A file on this host, absolute.
     File(PathBuf),
+    /// A variable of whoever builds. Its value is nowhere but in the step that asks for it.
+    Environment(String),
 }

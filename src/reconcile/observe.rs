@@ -126,7 +126,7 @@ pub fn file_digests(project: &Project) -> Result<BTreeMap<String, String>, Failu
     let mut digests = BTreeMap::new();
     for (kind, objects) in [("secret", &project.secrets), ("config", &project.configs)] {
         for (key, object) in objects {
-            let FileSource::File(path) = &object.source;
+            let FileSource::File(path) = &object.source else { continue };
             match digest(path) {
                 Ok(digest) => drop(digests.insert(format!("{kind}:{key}"), digest)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

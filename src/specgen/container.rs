@@ -122,7 +122,7 @@ fn contents(service: &Service, project: &Project) -> Vec<Mount> {
     secrets
         .chain(configs)
         .filter_map(|(mount, object)| {
-            let crate::model::FileSource::File(source) = &object?.source;
+            let crate::model::FileSource::File(source) = &object?.source else { return None };
             Some(Mount {
                 target: mount.target.clone(),
                 source: MountSource::Content {

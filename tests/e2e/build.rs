@@ -322,3 +322,57 @@ fn build_pushes_what_it_built() {
     stack.ok(&["up", "-d", "--no-build"]);
     assert_eq!(stack.exec("web", &["cat", "/page"]), "pushed");
 }
+
+#[test]
+fn secrets_of_a_build_come_from_files_and_variables_and_must_be_there() {
+    let yaml = format!(
+        "{}    \nsecrets: {{token: {{environment: BUILD_TOKEN}}, key: {{file: ./key}}}}\n",
+        ONE.replace("      context: src\n", "      context: src\n      secrets: [token, key]\n")
+    );
+    let stack = stack("secrets", &yaml);
+    dockerfile(
+        &stack,
+        "RUN --mount=type=secret,id=token,env=T --mount=type=secret,id=key test \"$T$(cat /run/secrets/key)\" = shhk\n",
+    );
+    let told = stack.fails(&["build"]).stderr;
+    assert!(told.contains("\"BUILD_TOKEN\" required by the build secret \"token\" is not set"), "{told}");
+    stack.write(".env", "BUILD_TOKEN=shh\n");
+    let told = stack.fails(&["build"]).stderr;
+    assert!(told.contains("the file of the build secret \"key\" is not there"), "{told}");
+    stack.write("key", "k");
+    stack.ok(&["build"]);
+    // Only a build has it: nothing keeps the service from running.
+    stack.ok(&["up", "-d"]);
+    assert!(!stack.exec("web", &["env"]).contains("shh"));
+}
+
+#[test]
+fn a_service_that_is_off_can_be_what_others_are_built_from_and_no_pull_replaces_it() {
+    let yaml = "
+services:
+  tools:
+    profiles: [never]
+    build: {context: src, dockerfile_inline: 'FROM root AS r\nRUN echo tools > /who', additional_contexts: {root: '%ROOT%'}}
+  web:
+    build: {context: src, additional_contexts: {tools: 'service:tools'}, pull: true}
+    command: [sleep, '1000']
+    init: true
+";
+    let stack =
+        stack("off", &yaml.replace("FROM root AS r", "FROM scratch\n\n        COPY --from=root / /\n\n        "));
+    stack.write("src/Dockerfile", "FROM tools\nRUN cp /who /seen\n");
+    stack.ok(&["build", "--pull", "web"]);
+    stack.ok(&["up", "-d", "--pull", "always"]);
+    assert_eq!(stack.exec("web", &["cat", "/seen"]), "tools");
+    assert!(!stack.ok(&["ps", "-a"]).contains("tools"));
+}
+
+#[test]
+fn an_image_that_cannot_be_had_is_shown_with_its_line_and_the_stage_that_was_meant() {
+    let stack = stack("meant", ONE);
+    stack.write("src/Dockerfile", &format!("{BASE}FROM base AS builder\nFROM base\nCOPY --from=bulder:no/x /a /b\n"));
+    assert_eq!(stack.run(&["build"]).code, 1);
+    stack.write("src/Dockerfile", &format!("{BASE}FROM base AS builder\nFROM base\nCOPY --from=127.0.0.1:1/x /a /b\n"));
+    let told = stack.fails(&["build"]).stderr;
+    assert!(told.contains("Dockerfile:5\n  5 | COPY --from=127.0.0.1:1/x /a /b"), "{told}");
+}

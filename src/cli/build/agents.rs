@@ -84,7 +84,7 @@ pub(super) async fn start<'a>(
     let mut agents = Agents::default();
     let mut known: BTreeMap<Vec<PathBuf>, PathBuf> = BTreeMap::new();
     for name in services {
-        let Some(build) = project.services.get(name).and_then(|service| service.build.as_ref()) else { continue };
+        let Some(build) = project.service(name).and_then(|service| service.build.as_ref()) else { continue };
         let refused = |why: String| Error::refused(format!("service {name:?}: {why}"));
         for (id, given) in given(build, overrides, environment).map_err(refused)? {
             let socket = match given {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub fn file(project: &Project, names: &[String], overrides: &Overrides, push: bool) -> Value {
     let mut targets = Map::new();
     for name in super::remote::with_needs(project, names) {
-        if let Some((service, build)) = project.services.get(&name).and_then(|s| Some((s, s.build.as_ref()?))) {
+        if let Some((service, build)) = project.service(&name).and_then(|s| Some((s, s.build.as_ref()?))) {
             targets.insert(name, target(project, service, build, overrides, push));
         }
     }
@@ -76,6 +76,7 @@ fn pair(id: &str, path: Option<&std::path::PathBuf>) -> String {
 fn secret(project: &Project, id: &str, key: &str) -> String {
     match project.secrets.get(key).map(|secret| &secret.source) {
         Some(FileSource::File(path)) => format!("id={id},type=file,src={}", path.display()),
+        Some(FileSource::Environment(name)) => format!("id={id},type=env,env={name}"),
         None => format!("id={id}"),
     }
 }

@@ -30,9 +30,7 @@ pub fn bases(
     let request = request::request(project, service, build, &overrides, environment, remotes)?;
     let mut images = named(&request)?;
     // The images of other services are built, whoever names them.
-    let built: BTreeSet<&str> =
-        request.needs.iter().filter_map(|need| Some(project.services.get(need)?.image.as_str())).collect();
-    images.retain(|image| !built.contains(image.as_str()));
+    images.retain(|image| !request.built.contains(image));
     Ok(images)
 }
 

@@ -37,6 +37,7 @@ use super::{
 };
 use crate::{
     build::{Event, op::StepId},
+    compose::built_image,
     image::{Credentials, Image, Reference, Store},
     model::{Project, PullPolicy},
     state::Layout,
@@ -94,7 +95,9 @@ pub fn prepare(
     for name in closure(project, selection.named, selection.with_dependencies) {
         let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
-        if policy == PullPolicy::Always && selection.when != When::Always {
+        // A name that was made up belongs to no registry.
+        let made_up = service.image == built_image(&project.name, &name);
+        if policy == PullPolicy::Always && selection.when != When::Always && !made_up {
             // What cannot be pulled can still be built.
             let image = Wanted { name: service.image.clone(), policy, platform: None };
             fetch::pull(cx, &[image], mode, None)?;
@@ -198,8 +201,9 @@ fn requests(order: &Order<'_>, remotes: &Remotes) -> Result<Vec<Request>, Error>
         if requests.iter().any(|request| request.service == name) {
             continue;
         }
-        let Some(service) = project.services.get(&name) else { continue };
+        let Some(service) = project.service(&name) else { continue };
         let Some(build) = &service.build else { continue };
+        request::check_secrets(project, service, build, environment)?;
         let request = request::request(project, service, build, overrides, environment, remotes)?;
         open.extend(request.needs.iter().cloned());
         requests.push(request);

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     build::{
         self, BuildError, Event, StepError,
+        dockerfile::nearest,
         frontend::{self, Configurations},
         op::{Base, Op, Plan, StepId},
     },
@@ -131,13 +132,16 @@ impl Build<'_> {
         let titles = vec![(step, format!("[{service} internal] load {locked}{foreign}"))];
         let _ = self.news.send(News::Titles { build: self.number, titles });
         let began = Instant::now();
-        let refused = |error: ImageError| Error::refused(format!("service {service:?}: the image {name}: {error}"));
+        let refused = |error: ImageError| {
+            let place = named_at(&request.file, &request.text, name);
+            Error::refused(format!("service {service:?}: {error}{place}"))
+        };
         let reference = Reference::parse(locked).map_err(|error| refused(error.into()))?;
         let context = request.inputs.context.as_ref().map(|context| context.dir.as_path());
         let reference = reference.absolute(context.unwrap_or(Path::new("/")));
-        let policy = if request.pull { PullPolicy::Always } else { PullPolicy::Missing };
-        let is_here =
-            !request.pull && image::find_for(&self.site.store, &reference, platform).map_err(refused)?.is_some();
+        let pull = request.pull && !request.built.contains(name);
+        let policy = if pull { PullPolicy::Always } else { PullPolicy::Missing };
+        let is_here = !pull && image::find_for(&self.site.store, &reference, platform).map_err(refused)?.is_some();
         if !is_here {
             let _ = self.news.send(event(self.number, Event::Started(step)));
         }
@@ -160,6 +164,25 @@ impl Build<'_> {
         };
         Ok((image, document))
     }
+}
+
+/// The first line of a Dockerfile that names an image, as errors show it. The name may have been meant for a stage's.
+fn named_at(file: &str, text: &str, image: &str) -> String {
+    let is_between = |c: char| c.is_whitespace() || matches!(c, '=' | ',' | '"');
+    let names = |line: &str| !line.trim_start().starts_with('#') && line.split(is_between).any(|word| word == image);
+    let Some((index, line)) = text.lines().enumerate().find(|(_, line)| names(line)) else { return String::new() };
+    let line_number = index + 1;
+    let mut told = format!("\n{file}:{line_number}\n  {line_number} | {line}");
+    let stages = text.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_from = words.first().is_some_and(|word| word.eq_ignore_ascii_case("from"));
+        let at = words.iter().position(|word| word.eq_ignore_ascii_case("as")).filter(|_| is_from)?;
+        words.get(at + 1).copied()
+    });
+    if let Some(stage) = nearest(image, stages) {
+        told.push_str(&format!("\n  = help: no stage has this name, so that it is an image's; was {stage:?} meant?"));
+    }
+    told
 }
 
 /// As the engine looks for it.
@@ -203,4 +226,19 @@ fn failed(service: &str, file: &str, text: &str, error: &BuildError) -> Error {
         }
     }
     Error::refused(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_not_there_is_shown_where_it_is_named() {
+        let text = "# bulder\nFROM base AS builder\nFROM base\nCOPY --from=bulder /a /b\n";
+        let told = named_at("Dockerfile", text, "bulder");
+        assert!(told.starts_with("\nDockerfile:4\n  4 | COPY --from=bulder /a /b"), "{told}");
+        assert!(told.ends_with("was \"builder\" meant?"), "{told}");
+        assert_eq!(named_at("Dockerfile", text, "base"), "\nDockerfile:2\n  2 | FROM base AS builder");
+        assert_eq!(named_at("Dockerfile", text, "other"), "");
+    }
 }

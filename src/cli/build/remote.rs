@@ -86,7 +86,7 @@ pub fn access(
     environment: &BTreeMap<String, String>,
     agent: Option<PathBuf>,
 ) -> Access {
-    let secrets: BTreeMap<String, Secret> = request::secrets(project, build)
+    let secrets: BTreeMap<String, Secret> = request::secrets(project, build, environment)
         .into_iter()
         .filter(|(id, _)| id.starts_with("GIT_AUTH_TOKEN") || id.starts_with("GIT_AUTH_HEADER"))
         .collect();
@@ -97,7 +97,7 @@ pub fn access(
 pub fn with_needs(project: &Project, names: &[String]) -> BTreeSet<String> {
     let (mut open, mut seen) = (names.to_vec(), BTreeSet::new());
     while let Some(name) = open.pop() {
-        let build = project.services.get(&name).and_then(|service| service.build.as_ref());
+        let build = project.service(&name).and_then(|service| service.build.as_ref());
         let Some(build) = build.filter(|_| !seen.contains(&name)) else { continue };
         let needs = build.additional_contexts.values().filter_map(|value| value.strip_prefix("service:"));
         open.extend(needs.map(str::to_owned));
@@ -116,7 +116,7 @@ fn wanted(
 ) -> Result<Vec<Wanted>, Error> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for name in services {
-        let service = project.services.get(name).and_then(|service| Some((service, service.build.as_ref()?)));
+        let service = project.service(name).and_then(|service| Some((service, service.build.as_ref()?)));
         let Some((service, build)) = service else { continue };
         let contexts = build.additional_contexts.values().map(|value| (value, false));
         for (text, is_context) in std::iter::once((&build.context, true)).chain(contexts) {

@@ -17,7 +17,7 @@ use crate::{
     model::{self, FileSource, Project, Service},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -36,6 +36,8 @@ pub struct Request {
     pub pull: bool,
     /// Services whose images it is built from: those come first.
     pub needs: Vec<String>,
+    /// The images of those: no registry has a newer one.
+    pub built: BTreeSet<String>,
     /// Names of images with the same behind a digest, as the lock has them.
     pub locked: BTreeMap<String, String>,
 }
@@ -83,7 +85,7 @@ pub fn request(
             context: Some(Context { dir: context, ignore }),
             named,
             images: BTreeMap::new(),
-            secrets: secrets(project, build),
+            secrets: secrets(project, build, environment),
             access: remote::access(project, build, environment, agents.get("default").cloned()),
             ssh: agents,
         },
@@ -99,6 +101,7 @@ pub fn request(
         text,
         dockerfile,
         pull: build.pull || overrides.pull,
+        built: needs.iter().filter_map(|need| Some(project.service(need)?.image.clone())).collect(),
         needs,
         locked: project.locked_images.clone(),
     })
@@ -152,10 +155,8 @@ fn dockerfile(context: &Path, name: &str) -> Result<(String, String), String> {
     let mut error = None;
     for name in names {
         match fs::read(context.join(name)) {
-            Ok(bytes) => {
-                let text = String::from_utf8(bytes).map_err(|_| format!("{name} is not text in UTF-8"))?;
-                return Ok((name.to_owned(), text));
-            }
+            // Docker takes any bytes; most often it is a name in a comment.
+            Ok(bytes) => return Ok((name.to_owned(), String::from_utf8_lossy(&bytes).into_owned())),
             Err(found) => error = error.or(Some(found)),
         }
     }
@@ -174,7 +175,7 @@ fn contexts(project: &Project, build: &model::Build, remotes: &Remotes) -> Resul
             NamedContext::Image(format!("oci:{layout}"))
         } else if let Some(service) = value.strip_prefix("service:") {
             needs.push(service.to_owned());
-            let image = project.services.get(service).map(|service| service.image.clone());
+            let image = project.service(service).map(|service| service.image.clone());
             NamedContext::Image(image.ok_or_else(|| format!("additional context {name}: no service {service:?}"))?)
         } else if let Some(tree) = remotes.additional(value) {
             // As BuildKit: what is ignored is said for directories of this host alone.
@@ -279,12 +280,47 @@ fn names(service: &Service, build: &model::Build) -> Result<Vec<Reference>, Stri
     Ok(names)
 }
 
-pub fn secrets(project: &Project, build: &model::Build) -> BTreeMap<String, Secret> {
-    let source = |key: &String| project.secrets.get(key).map(|secret| &secret.source);
-    let secret = |(id, key): (&String, &String)| match source(key)? {
-        FileSource::File(path) => Some((id.clone(), Secret::File(path.clone()))),
-    };
+/// Those that are here.
+pub fn secrets(
+    project: &Project,
+    build: &model::Build,
+    environment: &BTreeMap<String, String>,
+) -> BTreeMap<String, Secret> {
+    let secret = |(id, key): (&String, &String)| Some((id.clone(), secret(project, key, environment).ok()?));
     build.secrets.iter().filter_map(secret).collect()
+}
+
+/// Before anything is built for nothing.
+///
+/// # Errors
+/// A secret of the build that nobody has.
+pub fn check_secrets(
+    project: &Project,
+    service: &Service,
+    build: &model::Build,
+    environment: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    for key in build.secrets.values() {
+        let found = secret(project, key, environment);
+        found.map_err(|why| Error::refused(format!("service {:?}: {why}", service.name)))?;
+    }
+    Ok(())
+}
+
+fn secret(project: &Project, key: &str, environment: &BTreeMap<String, String>) -> Result<Secret, String> {
+    match project.secrets.get(key).map(|secret| &secret.source) {
+        Some(FileSource::File(path)) if path.exists() => Ok(Secret::File(path.clone())),
+        Some(FileSource::File(path)) => {
+            Err(format!("the file of the build secret {key:?} is not there: {}", path.display()))
+        }
+        Some(FileSource::Environment(name)) => match environment.get(name) {
+            Some(value) => Ok(Secret::Bytes(value.clone().into_bytes())),
+            None => Err(format!("environment variable {name:?} required by the build secret {key:?} is not set")),
+        },
+        None => {
+            Err(format!("the build secret {key:?} has a source that is not supported yet: a file or a variable is"))
+        }
+    }
 }
 
 fn is_entitled(build: &model::Build, what: &str) -> bool {

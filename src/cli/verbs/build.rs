@@ -132,7 +132,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     for (_, image) in &built {
         if args.quiet {
             writeln!(cx.out, "{}", image.id).map_err(Error::from)?;
-        } else {
+        } else if !matches!(mode, Mode::Json | Mode::Quiet) {
             writeln!(cx.err, " {}  Built", image.reference.familiar()).map_err(Error::from)?;
         }
     }

@@ -22,7 +22,7 @@ pub struct FileDraft {
 #[derive(Default)]
 struct Object {
     name: String,
-    file: Option<(PathBuf, Span)>,
+    source: Option<(FileSource, Span)>,
     refused: bool,
 }
 
@@ -32,12 +32,14 @@ const OBJECT: &[Field<Object>] = &[
     Read("file", |d, at, o| {
         o.refused = true;
         if let Some(text) = d.filled(at) {
-            o.file = Some((super::clean(Path::new(&text)), at.node.span));
+            o.source = Some((FileSource::File(super::clean(Path::new(&text))), at.node.span));
         }
     }),
     Read("environment", |d, at, o| {
         o.refused = true;
-        d.later(at, "a source other than `file`");
+        if let Some(name) = d.filled(at) {
+            o.source = Some((FileSource::Environment(name), at.node.span));
+        }
     }),
     Read("content", |d, at, o| {
         o.refused = true;
@@ -86,8 +88,8 @@ impl Decoder<'_> {
                     .help("name a `file`"),
             );
         }
-        let (path, span) = object.file?;
-        Some(FileDraft { object: FileObject { name: object.name, source: FileSource::File(path) }, span })
+        let (source, span) = object.source?;
+        Some(FileDraft { object: FileObject { name: object.name, source }, span })
     }
 
     /// `secrets` or `configs` of a service.

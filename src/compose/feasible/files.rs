@@ -18,10 +18,17 @@ pub fn check(checked: &Checked<'_>, findings: &mut Vec<Diagnostic>) {
     let configs = configs.iter().map(|key| ("config", *key, checked.draft.configs.get(*key)));
     for (what, key, file) in secrets.chain(configs) {
         let Some(file) = file else { continue };
-        let FileSource::File(path) = &file.object.source;
-        if !source::exists(path) {
-            let message = format!("the file of the {what} \"{key}\" is not there: {}", path.display());
-            findings.push(Diagnostic::error(message).at(file.span));
+        match &file.object.source {
+            FileSource::File(path) if source::exists(path) => {}
+            FileSource::File(path) => {
+                let message = format!("the file of the {what} \"{key}\" is not there: {}", path.display());
+                findings.push(Diagnostic::error(message).at(file.span));
+            }
+            // A build has it from whoever builds; a container would need it at each of its starts.
+            FileSource::Environment(_) => {
+                let message = format!("`{what}s.{key}.environment`: a source other than `file` is not supported yet");
+                findings.push(Diagnostic::error(message).at(file.span));
+            }
         }
     }
 }

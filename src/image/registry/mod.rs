@@ -128,5 +128,12 @@ fn cause(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    // The resolver shows its whole query.
+    match text.strip_prefix("no records found for Query { name: Name(\"").and_then(|rest| rest.split_once('"')) {
+        Some((name, _)) => {
+            format!("the name {} cannot be resolved: is there a network, and a DNS server?", name.trim_end_matches('.'))
+        }
+        None => text,
+    }
 }
