@@ -126,6 +126,7 @@ pub enum Mount {
         /// What a fresh cache begins with: a directory of these files.
         from: Source,
         source: String,
+        /// Of one that begins with nothing or with a root; any other directory keeps its own, and its owner.
         mode: u32,
         uid: u32,
         gid: u32,

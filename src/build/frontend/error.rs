@@ -106,6 +106,8 @@ pub enum MountProblem {
     Value { key: String, value: String },
     #[error("sharing is shared, private or locked, not {text:?}{}", told(.hint))]
     Sharing { text: String, hint: Option<String> },
+    #[error("the cache begins with nothing, so there is no {path:?} in it: from=... says whose it is")]
+    SourceOfNothing { path: String },
     #[error("a secret needs an id, a source or a target")]
     NamelessSecret,
     #[error("a secret has an id or a source, not both")]

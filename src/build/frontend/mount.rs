@@ -5,6 +5,7 @@ use super::{
     paths,
     stage::Origin,
     walk::Scope,
+    warning::Hint,
 };
 use crate::build::{
     dockerfile::{self, csv_fields, nearest},
@@ -71,6 +72,14 @@ impl Scope<'_, '_> {
             ("cache", Some(origin)) => self.walk.source(Some(origin), at)?,
             _ => Source::Scratch,
         };
+        // As in BuildKit, a directory that a cache begins with keeps its own.
+        if options.kind == "cache" && paths::absolute("/", &options.source) != "/" {
+            let given =
+                [("mode", options.mode.is_some()), ("uid", options.uid.is_some()), ("gid", options.gid.is_some())];
+            for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+                self.warn(at, Hint::NoEffect { what: format!("{key} of a cache that begins with a directory") });
+            }
+        }
         options.build(from, &self.cwd(), self.walk.options.args.get("BUILDKIT_CACHE_MOUNT_NS")).map_err(fail)
     }
 }
@@ -151,6 +160,9 @@ impl Options {
             "bind" => Mount::Bind { from, source, target, writable: self.writable == Some(true) },
             "tmpfs" => Mount::Tmpfs { target, size: self.size.filter(|size| *size > 0) },
             "cache" => {
+                if from == Source::Scratch && source != "/" {
+                    return Err(MountProblem::SourceOfNothing { path: self.source });
+                }
                 let id = if self.id.is_empty() { target.clone() } else { self.id };
                 Mount::Cache {
                     id: namespace.map_or_else(|| id.clone(), |namespace| format!("{namespace}/{id}")),

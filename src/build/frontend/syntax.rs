@@ -19,10 +19,18 @@ pub fn check(directives: &Directives, options: &Options) -> Result<(), Error> {
     let Some((text, line)) = given.or(written) else { return Ok(()) };
     // What follows a space are arguments of the frontend.
     let name = text.split_whitespace().next().unwrap_or_default();
-    let known = matches!(Reference::parse(name), Ok(Reference::Registry(name))
-        if name.registry() == "docker.io" && OURS.contains(&name.repository()));
+    let known = match Reference::parse(name) {
+        Ok(Reference::Registry(name)) => is_ours(name.registry(), name.repository()),
+        _ => false,
+    };
     match known {
         true => Ok(()),
         false => Err(Error::new(Place::new(line, line.min(1)), Problem::Frontend { name: name.to_owned() })),
     }
+}
+
+/// On other registries stand copies of it, often below the name of the one that they are of.
+fn is_ours(registry: &str, repository: &str) -> bool {
+    let copy_of = |ours: &str| repository.strip_suffix(ours).is_some_and(|above| above.ends_with('/'));
+    OURS.contains(&repository) || (registry != "docker.io" && OURS.into_iter().any(copy_of))
 }

@@ -30,6 +30,11 @@ const DIFFERENCES: &[Difference] = &[
         reason: "`# check=` is newer than 1.7.",
     },
     Difference {
+        shows: "failed to resolve source metadata for ",
+        cases: &["the official frontend of a mirror", "the official frontend of a registry that holds a copy"],
+        reason: "Docker asks the mirror, which is not there, for its frontend; here it is known by its name.",
+    },
+    Difference {
         shows: "unknown flag: ",
         cases: &[
             "parents",

@@ -69,7 +69,8 @@ impl Found {
     }
 }
 
-/// Every match of a source, in the order of names. A glob that matches nothing is no error, as in BuildKit.
+/// Every match of a source, in the order of names. A glob that matches nothing is no error, as in BuildKit; a directory
+/// before its first wildcard that is not there is one.
 pub fn find(origin: &Origin, source: &str, parents: bool, exclude: &Patterns) -> Result<Vec<Found>> {
     if parents {
         return with_parents(origin, source, exclude).map(|found| found.into_iter().collect());
@@ -78,7 +79,7 @@ pub fn find(origin: &Origin, source: &str, parents: bool, exclude: &Patterns) ->
     if wild.is_empty() {
         return one(origin, Path::new(&fixed), source, exclude).map(|found| found.into_iter().collect());
     }
-    let Some(base) = place(origin, Path::new(&fixed))? else { return Ok(Vec::new()) };
+    let Some(base) = base_of_glob(origin, Path::new(&fixed))? else { return Ok(Vec::new()) };
     let pattern = Pattern::parse(&wild, false).map_err(|bad| StepError::Refused(bad.to_string()))?;
     let mut matches = Vec::new();
     walk(
@@ -114,6 +115,36 @@ fn place(origin: &Origin, path: &Path) -> Result<Option<PathBuf>> {
     Ok(matches!(place.node, Some(Node::Dir(_))).then_some(place.path))
 }
 
+/// Where a glob begins; `None` for what is no directory, below which nothing can match.
+fn base_of_glob(origin: &Origin, path: &Path) -> Result<Option<PathBuf>> {
+    let missing = |hint: String| StepError::NotFound { path: shown(&path.to_string_lossy()), hint };
+    let place = match origin.view.walk(path, true) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(missing(String::new())),
+        other => other.map_err(StepError::file("look at", path))?,
+    };
+    let text = place.path.to_string_lossy();
+    match place.node {
+        None => Err(missing(String::new())),
+        Some(Node::Leaf(_)) => Ok(None),
+        Some(Node::Dir(_)) if text.is_empty() => Ok(Some(place.path)),
+        Some(Node::Dir(_)) => {
+            let verdict = origin.ignore.verdict(&text, None);
+            match verdict.excluded && !origin.ignore.may_include_below(&text) {
+                true => Err(missing(left_out(origin, &verdict))),
+                false => Ok(Some(place.path)),
+            }
+        }
+    }
+}
+
+/// Why it is not there although it is.
+fn left_out(origin: &Origin, verdict: &Verdict) -> String {
+    match origin.ignore.decided(verdict) {
+        Some((line, pattern)) => format!(": line {line} of the ignore file (`{pattern}`) leaves it out of the context"),
+        None => String::new(),
+    }
+}
+
 /// `None` for what `--exclude` leaves out.
 fn one(origin: &Origin, path: &Path, written: &str, exclude: &Patterns) -> Result<Option<Found>> {
     let missing = |hint: String| StepError::NotFound { path: shown(written), hint };
@@ -125,10 +156,7 @@ fn one(origin: &Origin, path: &Path, written: &str, exclude: &Patterns) -> Resul
     let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
     let text = place.path.to_string_lossy();
     let verdict = if text.is_empty() { Verdict::default() } else { origin.ignore.verdict(&text, None) };
-    let left_out = || match origin.ignore.decided(&verdict) {
-        Some((line, pattern)) => format!(": line {line} of the ignore file (`{pattern}`) leaves it out of the context"),
-        None => String::new(),
-    };
+    let left_out = || left_out(origin, &verdict);
     let root = Item { path: place.path.clone(), to: PathBuf::new(), stat: *node.stat() };
     match node {
         Node::Dir(_) => {

@@ -277,10 +277,17 @@ impl Preparing<'_> {
         let making = Making { uid, gid, mode, mtime: self.engine.now() };
         let upper = Upper::create(&fresh, &[]).map_err(StepError::file("make", &fresh))?;
         let mut writer = copy::write::Writer::new(upper, "/", None, None, making.mtime, &self.engine.cancelled);
+        let (mut mode, mut uid, mut gid) = (mode, uid, gid);
         if *from != Source::Scratch {
             let origin = self.engine.origin(from, self.steps)?;
             for found in copy::find::find(&origin, source, false, &Default::default())? {
                 writer.copy(&origin, &found, false)?;
+                // As in BuildKit, where the cache is that directory.
+                if source != "/" && found.is_dir() {
+                    let stat = &found.root.stat;
+                    mode = stat.st_mode & 0o7777;
+                    (uid, gid) = if origin.foreign { (0, 0) } else { (stat.st_uid, stat.st_gid) };
+                }
             }
         }
         let attributes = crate::image::tree::Attributes { uid, gid, mode, mtime: making.mtime, xattrs: Vec::new() };
