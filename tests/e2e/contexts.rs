@@ -359,6 +359,37 @@ fn without_git_the_package_is_named_and_logins_are_not_told() {
 }
 
 #[test]
+fn a_token_is_not_taken_to_where_its_server_redirects() {
+    // Enough for git to go on and ask this one for branches.
+    let other = Server::start(|_| {
+        let body = "001e# service=git-upload-pack\n0000000eversion 2\n000cls-refs\n0000";
+        Response::ok(body).with("Content-Type", "application/x-git-upload-pack-advertisement")
+    });
+    let address = other.address;
+    let server = Server::start(move |request| {
+        let to = format!("http://{address}{}?{}", request.path, request.query);
+        Response::new(302, "").with("Location", &to)
+    });
+    let stack = stack("gitaway", &[]);
+    stack.write("token", "t0ken\n");
+    stack.compose(&format!(
+        "services:\n  a: {{build: {{context: 'http://{}/app.git', secrets: [GIT_AUTH_TOKEN]}}}}\nsecrets: \
+         {{GIT_AUTH_TOKEN: {{file: token}}}}\n",
+        server.address
+    ));
+    let told = failure(&stack);
+    assert!(server.requests().iter().any(|request| request.header("authorization").is_some()));
+    assert_eq!(other.requests().len(), 0, "{:#?}", other.requests());
+    assert!(told.contains("it redirects"), "{told}");
+
+    // Without a login it may lead where it will.
+    compose(&stack, &[("a", context(format!("http://{}/app.git", server.address)))]);
+    failure(&stack);
+    assert!(other.requests().iter().any(|request| request.path == "/app.git/git-upload-pack"));
+    assert!(other.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
 fn a_repository_that_is_nothing_but_files_is_a_context() {
     let origin = Origin::new();
     let first = origin.make("app", &[DOCKERFILE, ("f", "one\n")]);
