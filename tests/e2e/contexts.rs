@@ -494,10 +494,20 @@ fn an_archive_that_means_harm_stays_within_itself() {
     let linked = archive(&[("l", &format!("-> {out}")), ("l/through", "x"), DOCKERFILE]);
     let stolen = archive(&[("Dockerfile", "-> /etc/passwd")]);
     let cut = archive(&[DOCKERFILE, ("big", &"x".repeat(5000))])[..3000].to_vec();
+    let mut header = tar::Header::new_gnu();
+    header.set_path("big").unwrap();
+    header.set_size(1 << 50);
+    header.set_cksum();
+    let bomb = [archive(&[DOCKERFILE])[..1024].to_vec(), header.as_bytes().to_vec(), vec![0; 4096]].concat();
     let server = Server::start(move |request| match request.path.as_str() {
         "/climbing" => Response::ok(climbing.clone()),
         "/linked" => Response::ok(linked.clone()),
         "/stolen" => Response::ok(stolen.clone()),
+        "/bomb" => Response::ok(bomb.clone()),
+        "/endless" => Response {
+            cut: Some(1000),
+            ..Response::ok(vec![b'x'; 1000]).with("Content-Length", &(1u64 << 50).to_string())
+        },
         _ => Response::ok(cut.clone()),
     });
     let stack = stack("tarharm", &[]);
@@ -505,6 +515,8 @@ fn an_archive_that_means_harm_stays_within_itself() {
         ("climbing", "leads out of it"),
         ("stolen", "there is no Dockerfile in the build context"),
         ("cut", "the archive: "),
+        ("bomb", "cannot unpack big: it would take more than"),
+        ("endless", "it is larger than the"),
     ] {
         compose(&stack, &[("a", context(format!("http://{}/{name}", server.address)))]);
         let told = failure(&stack);
