@@ -7,7 +7,10 @@ use super::{
     proc::{eventually, processes},
     stack::{Ran, Stack, free_port},
 };
-use muster::image::{Reference, Store};
+use muster::{
+    build::engine::remote,
+    image::{Reference, Store},
+};
 use std::{
     fs,
     net::TcpStream,
@@ -155,7 +158,7 @@ fn steps(ran: &Ran, state: &str) -> usize {
 fn kept(stack: &Stack) -> Vec<String> {
     let remotes = stack.ground.layout().build_remotes();
     let mut names = Vec::new();
-    for remote in fs::read_dir(remotes).unwrap().flatten().filter(|entry| entry.file_name() != "home") {
+    for remote in fs::read_dir(remotes).unwrap().flatten() {
         for entry in fs::read_dir(remote.path()).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             names.push(name.split('-').next().unwrap().to_owned());
@@ -243,6 +246,70 @@ fn a_repository_is_a_context_by_branch_tag_and_commit() {
     let pruned = stack.run(&["builder", "prune", "-a", "-f"]);
     assert_eq!(pruned.code, 0, "{pruned:#?}");
     assert_eq!(fs::read_dir(stack.ground.layout().build_remotes()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_key_of_a_host_is_remembered_when_everything_is_pruned() {
+    let stack = stack("gitkeys", &[("a", context("ssh://git@127.0.0.1:1/x.git"))]);
+    // Where the ssh of git notes keys is told by the ssh itself.
+    let path = stack.directory().join("bin");
+    fs::create_dir(&path).unwrap();
+    let script = "#!/bin/sh\nfor word; do case $word in UserKnownHostsFile=*) f=${word#*=\\\"}; echo key > \"${f%%\\\"*}\";; esac; \
+                  done\nexit 255\n";
+    fs::write(path.join("ssh"), script).unwrap();
+    fs::set_permissions(path.join("ssh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = stack.command(&["build"]);
+    let paths = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
+    assert_ne!(super::stack::run(command.env("PATH", paths)).code, 0);
+    let known = || fs::read_to_string(stack.ground.layout().build_git().join("known_hosts")).unwrap_or_default();
+    assert_eq!(known(), "key\n");
+    stack.ok(&["builder", "prune", "-a", "-f"]);
+    assert_eq!(known(), "key\n");
+}
+
+#[test]
+fn what_was_fetched_of_a_repository_does_not_grow_for_ever() {
+    let origin = Origin::new();
+    let first = origin.make("app", &[DOCKERFILE, ("f", "0\n")]);
+    let ground = Ground::alone();
+    let (layout, access) = (ground.layout(), remote::Access::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fetch = |reference: &str| {
+        let url = muster::build::remote::git(&format!("{}#{reference}", origin.url("app"))).unwrap().unwrap();
+        let tree = runtime.block_on(remote::checkout(&layout, &access, &url, false)).unwrap();
+        fs::read_to_string(tree.dir.join("f")).unwrap()
+    };
+    assert_eq!(fetch(&first), "0\n");
+    let remote = fs::read_dir(layout.build_remotes()).unwrap().next().unwrap().unwrap().path();
+    let repository = || {
+        let found = fs::read_dir(&remote).unwrap().flatten().map(|entry| entry.path());
+        found.into_iter().find(|path| path.display().to_string().contains("/repository-")).unwrap()
+    };
+    let one = repository();
+    let files = || {
+        let objects = Command::new("find").arg(repository().join("objects")).args(["-type", "f"]).output().unwrap();
+        let refs = Command::new("git").arg("for-each-ref").current_dir(repository()).output().unwrap();
+        (String::from_utf8(objects.stdout).unwrap().lines().count(), String::from_utf8(refs.stdout).unwrap())
+    };
+    // As often as a branch and a commit that is named; a pack has up to three files.
+    for number in 1..=40 {
+        let text = format!("{number}\n");
+        let commit = origin.commit("app", &[("f", &text)]);
+        assert_eq!(fetch(if number % 2 == 0 { "main" } else { &commit }), text);
+        let (objects, refs) = files();
+        assert!(objects <= 32 * 3 + 6 && refs.lines().count() <= 33, "{number}: {objects} files, {refs}");
+    }
+    assert_eq!(repository(), one);
+    // Old ones are gone, and come again.
+    let has = |commit: &str| {
+        let mut git = Command::new("git");
+        git.args(["cat-file", "-e", commit]).current_dir(&one).stderr(Stdio::null()).status().unwrap().success()
+    };
+    assert!(has(&origin.git("app", &["rev-parse", "HEAD"])) && !has(&first));
+    let checked = Command::new("git").args(["fsck", "--full"]).current_dir(&one).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    assert_eq!(fetch(&first), "0\n");
+    assert_eq!(fetch("main"), "40\n");
 }
 
 #[test]
@@ -359,6 +426,37 @@ fn without_git_the_package_is_named_and_logins_are_not_told() {
 }
 
 #[test]
+fn a_token_is_not_taken_to_where_its_server_redirects() {
+    // Enough for git to go on and ask this one for branches.
+    let other = Server::start(|_| {
+        let body = "001e# service=git-upload-pack\n0000000eversion 2\n000cls-refs\n0000";
+        Response::ok(body).with("Content-Type", "application/x-git-upload-pack-advertisement")
+    });
+    let address = other.address;
+    let server = Server::start(move |request| {
+        let to = format!("http://{address}{}?{}", request.path, request.query);
+        Response::new(302, "").with("Location", &to)
+    });
+    let stack = stack("gitaway", &[]);
+    stack.write("token", "t0ken\n");
+    stack.compose(&format!(
+        "services:\n  a: {{build: {{context: 'http://{}/app.git', secrets: [GIT_AUTH_TOKEN]}}}}\nsecrets: \
+         {{GIT_AUTH_TOKEN: {{file: token}}}}\n",
+        server.address
+    ));
+    let told = failure(&stack);
+    assert!(server.requests().iter().any(|request| request.header("authorization").is_some()));
+    assert_eq!(other.requests().len(), 0, "{:#?}", other.requests());
+    assert!(told.contains("it redirects"), "{told}");
+
+    // Without a login it may lead where it will.
+    compose(&stack, &[("a", context(format!("http://{}/app.git", server.address)))]);
+    failure(&stack);
+    assert!(other.requests().iter().any(|request| request.path == "/app.git/git-upload-pack"));
+    assert!(other.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
 fn a_repository_that_is_nothing_but_files_is_a_context() {
     let origin = Origin::new();
     let first = origin.make("app", &[DOCKERFILE, ("f", "one\n")]);
@@ -463,10 +561,20 @@ fn an_archive_that_means_harm_stays_within_itself() {
     let linked = archive(&[("l", &format!("-> {out}")), ("l/through", "x"), DOCKERFILE]);
     let stolen = archive(&[("Dockerfile", "-> /etc/passwd")]);
     let cut = archive(&[DOCKERFILE, ("big", &"x".repeat(5000))])[..3000].to_vec();
+    let mut header = tar::Header::new_gnu();
+    header.set_path("big").unwrap();
+    header.set_size(1 << 50);
+    header.set_cksum();
+    let bomb = [archive(&[DOCKERFILE])[..1024].to_vec(), header.as_bytes().to_vec(), vec![0; 4096]].concat();
     let server = Server::start(move |request| match request.path.as_str() {
         "/climbing" => Response::ok(climbing.clone()),
         "/linked" => Response::ok(linked.clone()),
         "/stolen" => Response::ok(stolen.clone()),
+        "/bomb" => Response::ok(bomb.clone()),
+        "/endless" => Response {
+            cut: Some(1000),
+            ..Response::ok(vec![b'x'; 1000]).with("Content-Length", &(1u64 << 50).to_string())
+        },
         _ => Response::ok(cut.clone()),
     });
     let stack = stack("tarharm", &[]);
@@ -474,6 +582,8 @@ fn an_archive_that_means_harm_stays_within_itself() {
         ("climbing", "leads out of it"),
         ("stolen", "there is no Dockerfile in the build context"),
         ("cut", "the archive: "),
+        ("bomb", "cannot unpack big: it would take more than"),
+        ("endless", "it is larger than the"),
     ] {
         compose(&stack, &[("a", context(format!("http://{}/{name}", server.address)))]);
         let told = failure(&stack);

@@ -20,7 +20,7 @@ pub(crate) use compression::decompress;
 pub(super) use intake::{Expected, Intaken, intake};
 pub use tar::TarError;
 pub(crate) use tar::{Kind, Member, TarReader};
-pub(crate) use unpack::{Limits, unpack_plain};
+pub(crate) use unpack::{Limits, MAX_REMEMBERED, unpack_plain};
 pub(super) use unpack::{Unpacked, adopt_directories};
 
 use super::digest::Digest;

@@ -31,7 +31,7 @@ const MAX_PATH: usize = 4096;
 /// Far above any image that people use, and far below what harms the host.
 const MAX_FILES: u64 = 8 << 20;
 /// Bytes of directories' names that are kept in memory until the end.
-const MAX_REMEMBERED: usize = 256 << 20;
+pub(crate) const MAX_REMEMBERED: usize = 256 << 20;
 
 /// What one layer may take.
 #[derive(Clone, Copy, Debug)]

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     build::op::{Chmod, Copy, CopySource, Source, StepId, Unpack},
-    image::Digest,
+    image::{Digest, layer::Limits},
 };
 use fetch::Download;
 use find::{Found, Origin};
@@ -196,7 +196,7 @@ impl Gathered {
             match piece {
                 Piece::Files(scan) => {
                     for found in &scan.found {
-                        if !(copy.unpack != Unpack::Never && unpacked(&mut writer, &scan.origin, found)?) {
+                        if !(copy.unpack != Unpack::Never && unpacked(&mut writer, &scan.origin, found, dir)?) {
                             writer.copy(&scan.origin, found, copy.parents)?;
                         }
                     }
@@ -206,7 +206,7 @@ impl Gathered {
                     let now = engine.now();
                     writer.file(OsStr::new(&file.name), file.mode, now, &mut content)?;
                 }
-                Piece::Url { url, download, .. } => self.download(engine, copy, &mut writer, url, download)?,
+                Piece::Url { url, download, .. } => self.download(engine, copy, &mut writer, url, download, dir)?,
             }
         }
         writer.upper.finish().map_err(StepError::file("write", dir))
@@ -219,11 +219,12 @@ impl Gathered {
         writer: &mut write::Writer<'_>,
         url: &str,
         download: &Download,
+        dir: &Path,
     ) -> Result<()> {
         let path = download.file.as_ref().ok_or_else(missing)?;
         let mut file = File::open(path).map_err(StepError::file("read", path))?;
         if copy.unpack == Unpack::All && unpack::is_archive(&mut file) {
-            return unpack::unpack(writer, &mut file, url);
+            return unpack::unpack(writer, &mut file, url, limits(dir)?);
         }
         let mtime = download.modified.map_or_else(|| engine.now(), |modified| (modified, 0));
         // As Docker: nobody but the owner has to do with what came from somewhere.
@@ -232,7 +233,7 @@ impl Gathered {
 }
 
 /// `false` where it is no archive.
-fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found) -> Result<bool> {
+fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found, dir: &Path) -> Result<bool> {
     if found.root.kind() != rustix::fs::FileType::RegularFile {
         return Ok(false);
     }
@@ -243,6 +244,11 @@ fn unpacked(writer: &mut write::Writer<'_>, origin: &Origin, found: &Found) -> R
     if !unpack::is_archive(&mut file) {
         return Ok(false);
     }
-    unpack::unpack(writer, &mut file, &name)?;
+    unpack::unpack(writer, &mut file, &name, limits(dir)?)?;
     Ok(true)
+}
+
+/// Of an archive that is unpacked where the layer is written.
+fn limits(dir: &Path) -> Result<Limits> {
+    Limits::of(dir).map_err(|error| StepError::Refused(error.to_string()))
 }

@@ -13,7 +13,7 @@ use super::{
     write::Writer,
 };
 use crate::image::{
-    layer::{Kind, Member, TarError, TarReader},
+    layer::{Kind, LayerError, Limits, MAX_REMEMBERED, Member, TarError, TarReader},
     tree::Attributes,
 };
 use rustix::fs::{self as rfs, FileType};
@@ -40,8 +40,9 @@ pub fn is_archive(file: &mut File) -> bool {
     whole && head[0] != 0 && matches!(header(), Ok(Some(_)) | Err(TarError::Read(_)))
 }
 
-/// Unpacks into the destination, which becomes a directory.
-pub fn unpack(writer: &mut Writer<'_>, file: &mut File, name: &str) -> Result<()> {
+/// Unpacks into the destination, which becomes a directory. A small archive may hold more than the disk: it takes no
+/// more than the limits.
+pub fn unpack(writer: &mut Writer<'_>, file: &mut File, name: &str, limits: Limits) -> Result<()> {
     let wrong = |reason: String| StepError::Refused(format!("{name}: {reason}"));
     let destination = Path::new(writer.destination);
     let making = writer.making();
@@ -50,6 +51,7 @@ pub fn unpack(writer: &mut Writer<'_>, file: &mut File, name: &str) -> Result<()
     let plain = plain(file).map_err(|error| wrong(error.to_string()))?;
     let mut archive = TarReader::new(BufReader::with_capacity(BUFFER, plain));
     let mut directories: Vec<(PathBuf, (i64, u32))> = Vec::new();
+    let mut left = Left::of(limits);
     while let Some(member) = archive.next().map_err(|error| wrong(error.to_string()))? {
         if writer.cancelled.load(Ordering::Relaxed) {
             return Err(StepError::Abandoned("the build was cancelled".into()));
@@ -57,7 +59,7 @@ pub fn unpack(writer: &mut Writer<'_>, file: &mut File, name: &str) -> Result<()
         let path =
             path_of(&member).ok_or_else(|| wrong(format!("a member's name leads out of it: {}", shown(&member))))?;
         let place = Place { root: &root, path: &path, making };
-        let unpacked = place.member(writer, &member, &mut archive, &mut directories);
+        let unpacked = place.member(writer, &member, &mut archive, &mut directories, &mut left);
         unpacked.map_err(|error| wrong(format!("cannot unpack {}: {error}", shown(&member))))?;
     }
     for (path, mtime) in directories {
@@ -86,6 +88,60 @@ fn path_of(member: &Member) -> Option<PathBuf> {
     Some(clean)
 }
 
+/// What is left of the limits.
+struct Left {
+    limits: Limits,
+    bytes: u64,
+    files: u64,
+    /// Bytes of directories' names in memory, whose times are set at the end.
+    remembered: usize,
+    /// The directory of the last member: most have the same as the one before.
+    above: PathBuf,
+}
+
+impl Left {
+    fn of(limits: Limits) -> Self {
+        let Limits { bytes, files } = limits;
+        Self { limits, bytes, files, remembered: 0, above: PathBuf::new() }
+    }
+
+    /// One that is a directory is remembered by its path.
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        self.remembered += path.as_os_str().len();
+        if self.remembered > MAX_REMEMBERED {
+            return Err(too_big("bytes of directory names", MAX_REMEMBERED as u64));
+        }
+        self.files = self.files.checked_sub(1).ok_or_else(|| too_big("files", self.limits.files))?;
+        Ok(())
+    }
+
+    /// Where they are missing they are made, though no member says so; how many are is not looked at closely.
+    fn directories_above(&mut self, writer: &Writer<'_>, above: &Path) -> io::Result<()> {
+        if self.above != above {
+            if writer.upper.walk(above, true)?.node.is_none() {
+                above.iter().try_for_each(|_| self.file(above))?;
+            }
+            above.clone_into(&mut self.above);
+        }
+        Ok(())
+    }
+
+    /// Holes take none.
+    fn bytes(&mut self, member: &Member) -> io::Result<()> {
+        let bytes = match &member.parts {
+            None => Some(member.size),
+            Some(parts) => parts.iter().try_fold(0u64, |sum, (_, length)| sum.checked_add(*length)),
+        };
+        let left = bytes.and_then(|bytes| self.bytes.checked_sub(bytes));
+        self.bytes = left.ok_or_else(|| too_big("bytes", self.limits.bytes))?;
+        Ok(())
+    }
+}
+
+fn too_big(what: &'static str, limit: u64) -> io::Error {
+    io::Error::other(LayerError::TooBig { what, limit })
+}
+
 struct Place<'a> {
     /// Real path of the destination.
     root: &'a Path,
@@ -100,6 +156,7 @@ impl Place<'_> {
         member: &Member,
         data: &mut impl Read,
         directories: &mut Vec<(PathBuf, (i64, u32))>,
+        left: &mut Left,
     ) -> io::Result<()> {
         let attributes = attributes(writer, member)?;
         let Some(name) = self.path.file_name() else {
@@ -111,6 +168,8 @@ impl Place<'_> {
             return Ok(());
         };
         let above = self.root.join(self.path.parent().unwrap_or(Path::new("")));
+        left.directories_above(writer, &above)?;
+        left.file(if member.kind == Kind::Directory { self.path } else { Path::new("") })?;
         let making = Making { uid: 0, gid: 0, ..self.making };
         let parent = writer.upper.make_directories(&above, making)?;
         let there = writer.upper.stat(&parent, name)?.map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -130,7 +189,10 @@ impl Place<'_> {
             writer.upper.clear(&parent, name)?;
         }
         match member.kind {
-            Kind::File => self.file(writer, &parent, name, member, &attributes, data),
+            Kind::File => {
+                left.bytes(member)?;
+                self.file(writer, &parent, name, member, &attributes, data)
+            }
             Kind::HardLink => self.hard_link(writer, &parent, name, member),
             Kind::Symlink => writer.upper.new_link(&parent, name, OsStr::from_bytes(&member.link), &attributes),
             Kind::Character => self.special(writer, &parent, name, FileType::CharacterDevice, member, &attributes),
@@ -219,4 +281,44 @@ pub fn name_of_url(url: &str) -> OsString {
     let path = path.split_once("://").map_or(path, |(_, rest)| rest);
     let name = path.split('/').skip(1).filter(|part| !part.is_empty()).last();
     OsString::from_vec(name.map_or(b"__unnamed__".to_vec(), |name| name.as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::engine::upper::Upper;
+    use std::sync::atomic::AtomicBool;
+
+    /// What unpacking it with room for 100 bytes and 8 files says.
+    fn unpacked(members: &[(&str, usize)]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_ustar();
+            let kind = if name.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular };
+            header.set_entry_type(kind);
+            header.set_mode(0o755);
+            header.set_size(*bytes as u64);
+            archive.append_data(&mut header, name, &vec![b'x'; *bytes][..]).unwrap();
+        }
+        let mut file = archive.into_inner().unwrap();
+        file.rewind().unwrap();
+        let upper = Upper::create(&dir.path().join("layer"), &[]).unwrap();
+        let cancelled = AtomicBool::new(false);
+        let mut writer = Writer::new(upper, "/", None, None, (0, 0), &cancelled);
+        let limits = Limits { bytes: 100, files: 8 };
+        unpack(&mut writer, &mut file, "a", limits).map_or_else(|error| error.to_string(), |()| "whole".into())
+    }
+
+    #[test]
+    fn an_archive_takes_no_more_than_it_may() {
+        assert_eq!(unpacked(&[("d/", 0), ("d/a", 50), ("d/b", 50), ("d/e/", 0), ("d/e/f", 0)]), "whole");
+        let told = unpacked(&[("a", 60), ("b", 60)]);
+        assert!(told.contains("cannot unpack b: it would take more than 100 bytes"), "{told}");
+        let many = ["1", "2", "3", "4", "5", "6", "7", "8", "9"].map(|name| (name, 0));
+        assert_eq!(unpacked(&many[..8]), "whole");
+        assert!(unpacked(&many).contains("cannot unpack 9: it would take more than 8 files"));
+        // Directories that nobody has described take as much room.
+        assert!(unpacked(&[("1/2/3/4/5/6/7/8/9", 0)]).contains("more than 8 files"));
+    }
 }

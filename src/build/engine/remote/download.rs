@@ -3,10 +3,10 @@
 //! A conditional request (RFC 9110, section 13) with the server's ETag or time of change tells whether what is here
 //! still holds.
 
-use crate::image::{Digest, digest::Hasher};
+use crate::image::{Digest, digest::Hasher, tree};
 use reqwest::{Client, StatusCode, Url, header};
 use serde::{Deserialize, Serialize};
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{fs::File, io::Write, os::fd::AsFd, path::Path, time::Duration};
 
 const CONNECT: Duration = Duration::from_secs(30);
 /// Between two pieces of an answer.
@@ -50,7 +50,7 @@ impl From<reqwest::Error> for Broken {
     }
 }
 
-/// Writes what `url` has now into `to`, which does not exist.
+/// Writes what `url` has now into `to`, which does not exist; not more than there is room for.
 pub async fn download(
     url: &str,
     known: Option<&Known>,
@@ -78,13 +78,22 @@ pub async fn download(
     }
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
-    let mut file = File::create_new(to).map_err(Broken::Here)?;
     let total = response.content_length();
+    let room = room(to).map_err(Broken::Here)?;
+    let too_big = || Broken::There(format!("it is larger than the {room} bytes that are free here"));
+    if total.is_some_and(|total| total > room) {
+        return Err(too_big());
+    }
+    let mut file = File::create_new(to).map_err(Broken::Here)?;
     let (mut hasher, mut bytes, mut told) = (Hasher::default(), 0, 0);
     while let Some(chunk) = response.chunk().await? {
+        bytes += chunk.len() as u64;
+        // Not every server says before how much it is.
+        if bytes > room {
+            return Err(too_big());
+        }
         hasher.update(&chunk);
         file.write_all(&chunk).map_err(Broken::Here)?;
-        bytes += chunk.len() as u64;
         if bytes - told >= REPORT_EVERY {
             told = bytes;
             report(bytes, total);
@@ -92,6 +101,12 @@ pub async fn download(
     }
     report(bytes, total);
     Ok(Answer::Arrived(Known { url: url.to_owned(), digest: hasher.finish(), etag, last_modified }))
+}
+
+/// Bytes that may be written where a file is to be.
+fn room(file: &Path) -> std::io::Result<u64> {
+    let directory = File::open(file.parent().unwrap_or(Path::new("/")))?;
+    Ok(tree::room(directory.as_fd())?.0)
 }
 
 fn client(url: &Url) -> reqwest::Result<Client> {

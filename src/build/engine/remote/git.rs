@@ -45,6 +45,7 @@ const CONFIGURATION: &str = "\
 \tauto = false
 [fetch]
 \trecurseSubmodules = false
+\tunpackLimit = 1
 \twriteCommitGraph = false
 [init]
 \tdefaultBranch = master
@@ -99,7 +100,14 @@ pub struct Git<'a> {
     access: &'a Access,
     /// Where the configuration is.
     home: PathBuf,
-    header: Option<(String, String)>,
+    login: Option<Login>,
+}
+
+/// What a server is told of whoever asks, and where.
+struct Login {
+    /// Addresses that begin so.
+    scope: String,
+    header: String,
 }
 
 /// What git said when it failed.
@@ -112,7 +120,7 @@ impl<'a> Git<'a> {
     /// `home` is written where it is not.
     pub fn new(url: &'a GitUrl, access: &'a Access, home: PathBuf) -> Result<Self> {
         record::write_bytes(&home.join(".gitconfig"), CONFIGURATION.as_bytes(), Durability::Volatile)?;
-        Ok(Self { url, access, home, header: header(url, access)? })
+        Ok(Self { url, access, home, login: login(url, access)? })
     }
 
     pub fn shown(&self) -> String {
@@ -133,6 +141,8 @@ impl<'a> Git<'a> {
             reason.push_str("; a login is the build secret GIT_AUTH_TOKEN, or GIT_AUTH_TOKEN.HOST");
         } else if self.url.is_ssh() && reason.contains("Permission denied (publickey") && self.access.agent.is_none() {
             reason.push_str("; build.ssh: [default] lets the build use your agent");
+        } else if self.login.is_some() && reason.contains("returned error: 30") {
+            reason.push_str("; it redirects, and a login is not taken to another address; write the one it leads to");
         } else if reason.contains("cannot run ssh") {
             reason.push_str("; install the package openssh-client");
         }
@@ -183,8 +193,14 @@ impl<'a> Git<'a> {
         if let Some(agent) = &self.access.agent {
             command.env("SSH_AUTH_SOCK", agent);
         }
-        if let Some((key, value)) = &self.header {
-            command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", key).env("GIT_CONFIG_VALUE_0", value);
+        if let Some(login) = &self.login {
+            command.env("GIT_CONFIG_COUNT", "2");
+            // Git goes on with the address that it was led to, and takes its headers there.
+            let settings = [("extraHeader", login.header.as_str()), ("followRedirects", "false")];
+            for (number, (name, value)) in settings.into_iter().enumerate() {
+                command.env(format!("GIT_CONFIG_KEY_{number}"), format!("http.{}.{name}", login.scope));
+                command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
+            }
         }
         command.envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
@@ -235,8 +251,8 @@ impl Drop for Group {
     }
 }
 
-/// The login for this host, as a variable of git's configuration.
-fn header(url: &GitUrl, access: &Access) -> Result<Option<(String, String)>> {
+/// The login for this host.
+fn login(url: &GitUrl, access: &Access) -> Result<Option<Login>> {
     let Ok(parsed) = Url::parse(&url.remote) else { return Ok(None) };
     let host = parsed.host_str().unwrap_or_default();
     if !matches!(parsed.scheme(), "http" | "https") {
@@ -270,5 +286,5 @@ fn header(url: &GitUrl, access: &Access) -> Result<Option<(String, String)>> {
         "github.com" | "www.github.com" => format!("https://{host}/"),
         _ => url.remote.clone(),
     };
-    Ok(Some((format!("http.{scope}.extraHeader"), format!("Authorization: {value}"))))
+    Ok(Some(Login { scope, header: format!("Authorization: {value}") }))
 }

@@ -12,6 +12,7 @@ use crate::{
         },
         remote::redacted,
     },
+    image::layer::{LayerError, Limits},
     state::{Durability, Layout, record},
 };
 use std::{
@@ -95,10 +96,15 @@ fn open(path: &Path, made: &Path, url: &str, unpack_it: bool, cancelled: &Atomic
     let mut writer = Writer::new(upper, "/", None, None, now, cancelled);
     let wrong =
         |error: &dyn std::fmt::Display| RemoteError::Download { url: url.to_owned(), reason: error.to_string() };
+    let limits = Limits::of(&files).map_err(|error| wrong(&error))?;
     if unpack_it && unpack::is_archive(&mut file) {
         // Its name is told already.
-        unpack::unpack(&mut writer, &mut file, "the archive").map_err(|error| wrong(&error))?;
+        unpack::unpack(&mut writer, &mut file, "the archive", limits).map_err(|error| wrong(&error))?;
     } else {
+        let bytes = file.metadata().map_err(RemoteError::file("read", path))?.len();
+        if bytes > limits.bytes {
+            return Err(wrong(&LayerError::TooBig { what: "bytes", limit: limits.bytes }));
+        }
         let alone = made.join("alone");
         fs::write(&alone, "").map_err(RemoteError::file("write", &alone))?;
         std::io::Seek::rewind(&mut file).map_err(RemoteError::file("read", path))?;

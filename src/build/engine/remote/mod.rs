@@ -5,6 +5,7 @@
 //!                               state.json           the name of its repository, and whether it is whole
 //!                               repository-<name>/   what was fetched (git)
 //!                               trees/<name>/files/  what was checked out or unpacked, never changed again
+//!                                            seen-*  what builds remember of the files (`copy::seen`)
 //!                               tmp-<name>/          what is being made
 //! ```
 //! A tree is made beside the others and renamed when it is whole and on disk; who reads it holds a shared lock on its
@@ -25,7 +26,7 @@ pub use repository::checkout;
 use super::turn;
 use crate::{
     image::{Digest, tree},
-    state::{Layout, Lock},
+    state::{Layout, Lock, draft},
 };
 use std::{
     fs::{self, File},
@@ -74,10 +75,9 @@ impl Place {
 
     /// What killed builds left.
     fn sweep(&self) -> Result<()> {
+        draft::sweep(&self.dir).map_err(RemoteError::file("read", &self.dir))?;
         for entry in fs::read_dir(&self.dir).map_err(RemoteError::file("read", &self.dir))?.flatten() {
-            let name = entry.file_name();
-            // The second is what a record is written as (`state::record`).
-            if ["tmp-", ".tmp-"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            if entry.file_name().to_string_lossy().starts_with("tmp-") {
                 // A git that is being killed may still write into it; then the next takes it away.
                 let _ = tree::remove(&entry.path());
             }
@@ -157,5 +157,25 @@ struct Fresh(PathBuf);
 impl Drop for Fresh {
     fn drop(&mut self) {
         let _ = tree::remove(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_dead_left_goes_with_the_next_who_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("data"), dir.path().join("run"));
+        let top = Place::open(&layout, "https://host/x").await.unwrap().dir.clone();
+        fs::create_dir_all(top.join("tmp-half/files")).unwrap();
+        // A record that was being written.
+        fs::write(top.join(".muster-new-state.json"), "{").unwrap();
+        fs::write(top.join("state.json"), "{}").unwrap();
+        drop(Place::open(&layout, "https://host/x").await.unwrap());
+        let mut left: Vec<_> = fs::read_dir(&top).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["lock", "state.json"]);
     }
 }
