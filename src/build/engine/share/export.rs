@@ -49,7 +49,7 @@ fn shared(plan: &Plan, steps: &Steps) -> Vec<Shared> {
         let snapshot = steps.get(&StepId(index))?;
         let key = snapshot.shared.filter(|key| keys.insert(*key))?;
         let record = snapshot.layers.last()?.record()?;
-        let entry = Entry { key, id: record.id, created: record.created.clone(), layer: None };
+        let entry = Entry { key, id: record.name().elsewhere, created: record.created.clone(), layer: None };
         Some(Shared { id: StepId(index), entry, snapshot: snapshot.clone() })
     };
     (0..plan.steps.len()).filter_map(one).collect()
