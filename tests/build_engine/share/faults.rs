@@ -7,7 +7,10 @@ use crate::{
     image_support::{self, Layer, debian::Registry, write_layout},
     world::{Plans, World, told},
 };
-use muster::{build::op::Plan, image::Digest};
+use muster::{
+    build::op::{CopySource, Plan, Source},
+    image::Digest,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -20,6 +23,7 @@ pub const TESTS: &[Test] = &[
     ("what_is_missing_or_damaged_is_made_anew_and_healed", what_is_missing_or_damaged_is_made_anew_and_healed),
     ("a_hostile_cache_gets_nothing_out_of_its_layer", a_hostile_cache_gets_nothing_out_of_its_layer),
     ("a_hostile_cache_has_no_say_in_other_builds", a_hostile_cache_has_no_say_in_other_builds),
+    ("what_the_second_cache_knows_by_content_stands_in", what_the_second_cache_knows_by_content_stands_in),
     ("a_cache_that_is_no_use_is_told_and_the_build_goes_on", a_cache_that_is_no_use_is_told_and_the_build_goes_on),
     ("a_cache_that_cannot_be_written_is_an_error_unless_ignored", a_cache_that_cannot_be_written),
     ("killed_while_it_exports_the_directory_stays_whole", killed_while_it_exports_the_directory_stays_whole),
@@ -62,6 +66,38 @@ fn what_is_missing_or_damaged_is_made_anew_and_healed() {
     third.options.share.from = vec![place];
     assert_eq!(third.build(staged()).id, image.id);
     assert_eq!((third.counts().0, warnings(&third)), (0, vec![]));
+}
+
+fn what_the_second_cache_knows_by_content_stands_in() {
+    let (mut world, top) = (first(), tempfile::tempdir().unwrap());
+    let plan = |script: &str, anew: bool| {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let made = plans.run(base, script);
+        let from = CopySource::Path { from: Source::Step(made), path: "/same".into() };
+        let copied = plans.copy_with(Some(base), &[], "/", |copy| copy.sources = vec![from]);
+        if anew {
+            plans.no_cache(copied);
+        }
+        plans.plan(copied)
+    };
+    let (one, two) = (directory(&top.path().join("one"), "latest"), directory(&top.path().join("two"), "latest"));
+    // Made anew it has a name of its own there, and not that of its content.
+    world.options.share.to = vec![destination(&one, true)];
+    world.build(plan("echo same > /same; echo more > /more", true));
+    let mut second = other(&world);
+    second.options.share.to = vec![destination(&two, true)];
+    let image = second.build(plan("echo same > /same; echo more > /more; true", false));
+    let copied = records(&top.path().join("one"))[1].clone();
+    assert_ne!(copied["id"], records(&top.path().join("two"))[1]["id"]);
+    let blob = copied["layer"]["blob"].as_str().unwrap()[7..].to_owned();
+    fs::write(top.path().join("one/blobs/sha256").join(blob), "damaged").unwrap();
+    let mut third = other(&world);
+    third.options.share.from = vec![one, two];
+    let again = third.build(plan("echo same > /same; echo more > /more", false));
+    assert_eq!((third.counts().0, warnings(&third).len()), (0, 1), "{:?}", warnings(&third));
+    assert_eq!(super::files(&again), super::files(&image));
+    third.assert_clean();
 }
 
 /// A layout under `latest` with one layer for every record of the first.

@@ -158,7 +158,7 @@ impl Later {
             return Ok(Here { dir, keys, record, blob: None });
         }
         let Some(fetched) = self.fetched.get().and_then(Option::as_ref) else {
-            return self.carry_out(engine, steps).await;
+            return self.carry_out(engine, below, steps).await;
         };
         // A link does not look at what it is stacked on.
         let link = matches!(&self.step.op, Op::Copy(copy) if copy.link);
@@ -179,7 +179,7 @@ impl Later {
         Ok(Here { dir: engine.cache.layer(&record), keys, record, blob: Some(fetched.blob.clone()) })
     }
 
-    async fn carry_out(&self, engine: &Arc<Engine>, steps: &Steps) -> Result<Here> {
+    async fn carry_out(&self, engine: &Arc<Engine>, below: &[step::Layer], steps: &Steps) -> Result<Here> {
         engine.imports.forsake(self.keys.iter().map(|key| key.elsewhere).chain([self.known.id]));
         let begun = Instant::now();
         (engine.report)(Event::Started(self.id));
@@ -196,7 +196,12 @@ impl Later {
             From::Step { keys, record, later: None } => {
                 Ok(Here { dir: layer.dir().to_owned(), keys: keys.clone(), record: record.clone(), blob: None })
             }
-            _ => Err(step::missing()),
+            // Looked at more closely it is known under yet another name; each that fails is not found again.
+            From::Step { later: Some(other), .. } => {
+                other.fetch(engine).await;
+                Box::pin(other.settle(engine, below, steps)).await
+            }
+            From::Image(_) | From::Directory => Err(step::missing()),
         }
     }
 }
