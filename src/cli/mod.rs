@@ -123,7 +123,8 @@ fn report(error: &Error, json: bool, err: &mut Writer) -> std::io::Result<()> {
         Error::Failed(failure) => output::failure::report(failure, &[], &err.paint("31;1", "error")),
         error => {
             let hint = error.hint().map(|hint| format!("  help: {hint}\n")).unwrap_or_default();
-            format!("{}: {error}\n{hint}", err.paint("31;1", "error"))
+            let told = output::failure::printable(&error.to_string());
+            format!("{}: {told}\n{hint}", err.paint("31;1", "error"))
         }
     };
     err.write_all(text.as_bytes())?;

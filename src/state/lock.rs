@@ -1,5 +1,6 @@
 //! Locks between processes: flock(2) on a file under the run directory, so that a lock dies with its process.
 
+use rustix::{fs::OFlags, io::Errno};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
@@ -65,7 +66,18 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
     }
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    open_plain(OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600), path)
+}
+
+/// Opens a file where others may have put something else: a pipe would keep whoever opens it waiting, and a link leads
+/// elsewhere.
+pub fn open_plain(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
+        let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+        if is_link { io::Error::other("it is a symbolic link, and no plain file") } else { error }
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
 }
 
 #[cfg(test)]
@@ -82,6 +94,26 @@ mod tests {
         assert!(Lock::try_acquire(&path).unwrap().is_none());
         drop(handed_on);
         assert!(Lock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_is_a_plain_file_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, pipe) = (dir.path().join("link"), dir.path().join("pipe"));
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        for path in [&pipe, &link] {
+            assert!(Lock::acquire(path).unwrap_err().to_string().contains("no plain file"));
+            assert!(Lock::try_acquire(path).unwrap_err().to_string().contains("no plain file"));
+        }
+        assert!(!dir.path().join("elsewhere").exists());
     }
 
     #[test]

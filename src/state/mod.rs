@@ -13,5 +13,5 @@ pub mod records;
 
 pub use draft::Draft;
 pub use layout::Layout;
-pub use lock::Lock;
+pub use lock::{Lock, open_plain};
 pub use record::{Durability, RecordError};

@@ -4,7 +4,7 @@
 //! the file system is synced once and its records are made to last. So a power cut loses cached steps and never leaves
 //! half of one.
 
-use super::pack::Packed;
+use super::{key::Name, pack::Packed};
 use crate::{
     image::{Digest, ImageError, Store, tree},
     state::{Durability, Layout, RecordError, boot, draft, record},
@@ -43,7 +43,10 @@ pub struct Record {
     /// For a person who looks into the cache.
     pub title: String,
     /// What steps that read it are keyed by.
-    pub id: Digest,
+    id: Digest,
+    /// The same in the caches of other hosts, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<Digest>,
     /// Name of the directory of its files.
     pub layer: String,
     /// RFC 3339.
@@ -154,13 +157,28 @@ impl Cache {
 }
 
 impl Record {
-    pub fn new(title: &str, id: Digest, created: String, bytes: u64) -> Self {
-        Self { title: title.to_owned(), id, layer: String::new(), created, bytes, packed: None, boot: None }
+    pub fn new(title: &str, name: Name, created: String, bytes: u64) -> Self {
+        let record = Self {
+            title: title.to_owned(),
+            id: name.here,
+            elsewhere: None,
+            layer: String::new(),
+            created,
+            bytes,
+            packed: None,
+            boot: None,
+        };
+        record.known_as(name)
+    }
+
+    /// What steps that read it are keyed by.
+    pub fn name(&self) -> Name {
+        Name { here: self.id, elsewhere: self.elsewhere.unwrap_or(self.id) }
     }
 
     /// The same files as the result of a step that steps above shall be keyed by in another way.
-    pub fn known_as(self, id: Digest) -> Self {
-        Self { id, ..self }
+    pub fn known_as(self, name: Name) -> Self {
+        Self { id: name.here, elsewhere: Some(name.elsewhere).filter(|elsewhere| *elsewhere != name.here), ..self }
     }
 }
 

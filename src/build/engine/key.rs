@@ -9,6 +9,35 @@ use crate::image::{Digest, digest::Hasher};
 /// Part of every key.
 const VERSION: &str = "muster build 1";
 
+/// What something is called: on this host, and in the caches of other hosts. The two differ above a layer from elsewhere
+/// that is called there what this host has not come to by itself: whatever its document says, steps above it have names
+/// of their own here, and only there are they looked up by those that it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    pub here: Digest,
+    pub elsewhere: Digest,
+}
+
+/// One of the two.
+pub type Side = fn(Name) -> Digest;
+
+impl Name {
+    pub fn same(digest: Digest) -> Self {
+        Self { here: digest, elsewhere: digest }
+    }
+
+    pub fn both<E>(digest: impl Fn(Side) -> Result<Digest, E>) -> Result<Self, E> {
+        Ok(Self { here: digest(|name| name.here)?, elsewhere: digest(|name| name.elsewhere)? })
+    }
+
+    /// Of a layer that is put upon others.
+    pub fn upon(self, below: Self) -> Self {
+        let stack =
+            |below: Digest, own: Digest| Key::new("stack").bytes(below.as_bytes()).bytes(own.as_bytes()).finish();
+        Self { here: stack(below.here, self.here), elsewhere: stack(below.elsewhere, self.elsewhere) }
+    }
+}
+
 pub struct Key(Hasher);
 
 impl Key {

@@ -5,7 +5,7 @@ use super::{
     copy::{self, find::Origin, seen::Seen},
     error::{Result, StepError},
     input::{Inputs, Options},
-    key::Key,
+    key::{Key, Name, Side},
     pack,
     report::Event,
     report::Report,
@@ -74,9 +74,9 @@ pub struct Engine {
 /// What a step gave: the files of an image.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Steps that read it are keyed by it.
-    pub id: Digest,
-    /// Another host would come to the same `id`: there is nothing of this one in it.
+    /// The name of what is below the layers of steps; `None` where there is nothing.
+    pub(super) ground: Option<Digest>,
+    /// Another host would come to the same name: there is nothing of this one in it.
     pub portable: bool,
     /// What its uppermost layer is known by elsewhere; `None` where it means something on this host alone.
     pub shared: Option<Digest>,
@@ -252,16 +252,23 @@ pub async fn carry_out(engine: &Arc<Engine>, id: StepId, step: &Step, steps: &St
         Op::Mkdir(mkdir) => directory(engine, id, step, mkdir, root, steps).await,
         Op::Copy(copy) => copy::step::carry_out(engine, id, step, copy, root, steps).await,
         Op::Run(op) => {
-            let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
-            let key = engine.clone().blocking(move || run_key(&owned, &given, &known)).await?;
-            let shared = are_portable(&step.op.needs(), steps).then_some(key);
-            if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
+            let key = async || {
+                let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
+                engine.clone().blocking(move || Name::both(|side| run_key(&owned, &given, &known, side))).await
+            };
+            let portable = are_portable(&step.op.needs(), steps);
+            let shared = |key: Name| portable.then_some(key.elsewhere);
+            let early = key().await?;
+            if let Some(done) = engine.look_up(id, step, &[early], root.as_deref(), shared(early)) {
                 return Ok(done);
             }
             later::bring_all(engine, &step.op.needs(), steps).await?;
+            // What has arrived, or had to be made here, may be called something else than was said of it.
+            let key = key().await?;
+            let shared = shared(key);
             let _alone = match step.no_cache {
                 true => None,
-                false => Some(turn::alone(&engine.layout, &key).await?),
+                false => Some(turn::alone(&engine.layout, &key.here).await?),
             };
             // Whoever was before us may have carried it out.
             if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
@@ -286,26 +293,37 @@ impl Engine {
         self.permits.clone().acquire_owned().await.map_err(|error| StepError::Abandoned(error.to_string()))
     }
 
+    /// The result under a key on this host. To builds that name no cache nobody's word elsewhere counts, nor do they
+    /// pass it on.
+    pub(super) fn find(&self, key: &Name) -> Option<Record> {
+        let record = self.cache.find(&key.here)?;
+        match self.options.share.from.is_empty() {
+            true => Some(record.clone().known_as(Name::same(record.name().here))),
+            false => Some(record),
+        }
+    }
+
     /// The result under one of these keys; the last of them is by content.
     pub(super) fn look_up(
         &self,
         id: StepId,
         step: &Step,
-        keys: &[Digest],
+        keys: &[Name],
         root: Option<&Snapshot>,
         shared: Option<Digest>,
     ) -> Option<Done> {
         if step.no_cache {
             return None;
         }
-        if let Some((key, record)) = keys.iter().find_map(|key| Some((*key, self.cache.find(key)?))) {
+        if let Some((key, record)) = keys.iter().find_map(|key| Some((key.here, self.find(key)?))) {
             let (dir, from) = (self.cache.layer(&record), From::Step { keys: vec![key], record, later: None });
             return Some(Done { snapshot: stacked(root, Layer { dir, from }, shared)?, cached: true });
         }
-        let known = keys.iter().find_map(|key| self.imports.find(key))?;
-        let record = Record::new(&step.title, known.id, known.created.clone(), 0);
-        let later = Some(Arc::new(Later::new(id, step, keys, known)));
-        let from = From::Step { keys: keys.to_vec(), record, later };
+        let known = keys.iter().find_map(|key| self.imports.find(&key.elsewhere))?;
+        let later = Later::new(id, step, keys, known);
+        let record = Record::new(&step.title, later.name(), later.known().created.clone(), 0);
+        let later = Some(Arc::new(later));
+        let from = From::Step { keys: keys.iter().map(|key| key.here).collect(), record, later };
         let layer = Layer { dir: self.workshop.path().join("elsewhere"), from };
         Some(Done { snapshot: stacked(root, layer, shared)?, cached: true })
     }
@@ -313,23 +331,18 @@ impl Engine {
 
 /// `None` for a layer that no step has made.
 pub(super) fn stacked(root: Option<&Snapshot>, layer: Layer, shared: Option<Digest>) -> Option<Snapshot> {
-    let made = layer.record()?.id;
+    layer.record()?;
     let mut layers = root.map(|root| root.layers.clone()).unwrap_or_default();
-    let id = match root {
-        // The layer of a link does not know what it is stacked on; who reads the stack does.
-        Some(root) => Key::new("stack").bytes(root.id.as_bytes()).bytes(made.as_bytes()).finish(),
-        None => made,
-    };
     layers.push(layer);
     let portable = shared.is_some() && root.is_none_or(|root| root.portable);
-    Some(Snapshot { id, portable, shared, layers })
+    Some(Snapshot { ground: root.and_then(|root| root.ground), portable, shared, layers })
 }
 
 /// Makes the layer at `dir` part of the cache, under all keys.
 pub(super) async fn keep(
     engine: &Arc<Engine>,
     step: &Step,
-    keys: Vec<Digest>,
+    keys: Vec<Name>,
     dir: PathBuf,
     root: Option<Arc<Snapshot>>,
     shared: Option<Digest>,
@@ -342,11 +355,11 @@ pub(super) async fn keep(
             let bytes = pack::settle(&dir, engine.options.epoch).map_err(StepError::file("look through", &dir))?;
             let by_content = keys.last().copied().ok_or_else(missing)?;
             // What was made anew may differ from what steps above were made of before.
-            let id = match no_cache {
-                true => Key::new("anew").text(&super::cache::random()).text(&super::cache::random()).finish(),
-                false => by_content,
-            };
-            let record = engine.cache.keep(&by_content, &dir, Record::new(&title, id, engine.created(), bytes))?;
+            let anew = || Key::new("anew").text(&super::cache::random()).text(&super::cache::random()).finish();
+            let name = if no_cache { Name::same(anew()) } else { by_content };
+            let keys: Vec<Digest> = keys.iter().map(|key| key.here).collect();
+            let record = Record::new(&title, name, engine.created(), bytes);
+            let record = engine.cache.keep(&by_content.here, &dir, record)?;
             for key in &keys[..keys.len() - 1] {
                 engine.cache.write(key, &record)?;
             }
@@ -368,7 +381,7 @@ fn from_image(engine: &Engine, base: &op::Base) -> Result<Done> {
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
     let id = chain_ids(&diff_ids).last().copied().unwrap_or_else(|| Key::new("no layers").finish());
     let layers = layers.into_iter().map(|layer| Layer { dir: layer.dir.clone(), from: From::Image(layer) });
-    let snapshot = Snapshot { id, portable: true, shared: None, layers: layers.collect() };
+    let snapshot = Snapshot { ground: Some(id), portable: true, shared: None, layers: layers.collect() };
     Ok(Done { snapshot, cached: true })
 }
 
@@ -385,10 +398,19 @@ fn of_host(dirs: &[PathBuf]) -> Snapshot {
         }
     }
     let layers = dirs.iter().rev().map(|dir| Layer { dir: dir.clone(), from: From::Directory });
-    Snapshot { id: key.finish(), portable: false, shared: None, layers: layers.collect() }
+    Snapshot { ground: Some(key.finish()), portable: false, shared: None, layers: layers.collect() }
 }
 
 impl Snapshot {
+    /// Steps that read it are keyed by it. Of a layer that is elsewhere it is known for certain once that is here.
+    pub fn name(&self) -> Name {
+        let made = self.layers.iter().filter_map(|layer| layer.record().map(Record::name));
+        let ground = self.ground.map(Name::same);
+        // The layer of a link does not know what it is stacked on; who reads the stack does.
+        let name = made.fold(ground, |below, own| Some(below.map_or(own, |below| own.upon(below))));
+        name.unwrap_or_else(|| Name::same(Key::new("no layers").finish()))
+    }
+
     /// Whether its files may change without its id.
     pub fn is_of_host(&self) -> bool {
         self.layers.last().is_some_and(|layer| matches!(layer.from, From::Directory))
@@ -403,17 +425,23 @@ async fn directory(
     root: Option<Arc<Snapshot>>,
     steps: &Steps,
 ) -> Result<Done> {
-    let key = Key::new("mkdir")
-        .option(root.as_ref(), |key, root| key.bytes(root.id.as_bytes()))
-        .text(&mkdir.path)
-        .text(&mkdir.user)
-        .option(engine.options.epoch, Key::number)
-        .finish();
-    let shared = are_portable(&step.op.needs(), steps).then_some(key);
-    if let Some(done) = engine.look_up(id, step, &[key], root.as_deref(), shared) {
+    let key = |side: Side| {
+        let key = Key::new("mkdir")
+            .option(root.as_ref(), |key, root| key.bytes(side(root.name()).as_bytes()))
+            .text(&mkdir.path)
+            .text(&mkdir.user)
+            .option(engine.options.epoch, Key::number);
+        Ok::<_, StepError>(key.finish())
+    };
+    let portable = are_portable(&step.op.needs(), steps);
+    let shared = |key: Name| portable.then_some(key.elsewhere);
+    let early = Name::both(key)?;
+    if let Some(done) = engine.look_up(id, step, &[early], root.as_deref(), shared(early)) {
         return Ok(done);
     }
     later::bring_all(engine, &step.op.needs(), steps).await?;
+    let key = Name::both(key)?;
+    let shared = shared(key);
     let dir = engine.workshop.fresh("layer");
     let (owned, below, mkdir, to) = (engine.clone(), root.clone(), mkdir.clone(), dir.clone());
     engine
@@ -438,8 +466,8 @@ async fn directory(
 }
 
 /// By what the program is given: the steps it stands on, the content of contexts that it has mounted.
-fn run_key(engine: &Engine, run: &op::Run, steps: &Steps) -> Result<Digest> {
-    let id = |id: &StepId| steps.get(id).map(|snapshot| snapshot.id).ok_or_else(missing);
+fn run_key(engine: &Engine, run: &op::Run, steps: &Steps, side: Side) -> Result<Digest> {
+    let id = |id: &StepId| steps.get(id).map(|snapshot| side(snapshot.name())).ok_or_else(missing);
     let root = run.root.as_ref().map(id).transpose()?;
     let mut key = Key::new("run")
         .option(root, |key, id| key.bytes(id.as_bytes()))
@@ -458,7 +486,7 @@ fn run_key(engine: &Engine, run: &op::Run, steps: &Steps) -> Result<Digest> {
     for mount in &run.mounts {
         key = match mount {
             Mount::Bind { from, source, target, writable } => {
-                let content = source_key(engine, from, source, steps)?;
+                let content = source_key(engine, from, source, steps, side)?;
                 key.text("bind").bytes(content.as_bytes()).text(source).text(target).flag(*writable)
             }
             // What a cache holds is nobody's input.
@@ -474,9 +502,9 @@ fn run_key(engine: &Engine, run: &op::Run, steps: &Steps) -> Result<Digest> {
     Ok(key.finish())
 }
 
-fn source_key(engine: &Engine, from: &Source, source: &str, steps: &Steps) -> Result<Digest> {
+fn source_key(engine: &Engine, from: &Source, source: &str, steps: &Steps, side: Side) -> Result<Digest> {
     match from {
-        Source::Step(id) => Ok(steps.get(id).ok_or_else(missing)?.id),
+        Source::Step(id) => Ok(side(steps.get(id).ok_or_else(missing)?.name())),
         Source::Scratch => Ok(Key::new("scratch").finish()),
         Source::Context | Source::Named(_) => Ok(copy::scan::scan(engine, steps, from, source, false, &[])?.digest),
     }

@@ -14,7 +14,7 @@ use std::fmt::Write;
 ///   help: raise mem_limit
 /// ```
 pub fn report(failure: &Failure, skipped: &[String], error: &str) -> String {
-    let mut out = format!("{error}: {}\n", failure.message);
+    let mut out = format!("{error}: {}\n", printable(&failure.message));
     let name = failure.container.as_deref().unwrap_or("it");
     if let Some(exit) = &failure.exit {
         let _ = writeln!(out, "  {name}: {}", cause(exit));
@@ -42,9 +42,9 @@ fn block<'a>(out: &mut String, title: &str, lines: impl Iterator<Item = &'a str>
     }
 }
 
-/// Container output must not move the cursor of whoever reads the report.
-fn printable(line: &str) -> String {
-    line.chars().filter(|c| *c == '\t' || !c.is_control()).collect()
+/// What others wrote (a container, an archive, a cache) must not move the cursor of whoever reads it.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, '\t' | '\n') || !c.is_control()).collect()
 }
 
 /// How a run ended, in words.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_bare_failure_is_one_line() {
-        let failure = Failure { message: "no".into(), ..Failure::default() };
-        assert_eq!(report(&failure, &[], "error"), "error: no\n");
+        let failure = Failure { message: "no\x1b[2J".into(), ..Failure::default() };
+        assert_eq!(report(&failure, &[], "error"), "error: no[2J\n");
     }
 }

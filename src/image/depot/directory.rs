@@ -14,13 +14,17 @@ use crate::{
         digest::{Digest, Hasher},
         source::manifest::MAX_MANIFEST,
     },
-    state::Lock,
+    state::{self, Lock},
 };
 use serde_json::{Value, json};
 use std::{
     collections::HashSet,
     fs::{self, File, Permissions},
-    io::{self, Read, Write},
+    io::{
+        self,
+        ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem},
+        Read, Write,
+    },
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -45,10 +49,15 @@ impl Directory {
     pub fn read(dir: &Path) -> Result<Self> {
         let index = dir.join(INDEX);
         fs::metadata(&index).map_err(DepotError::file("read", &index))?;
-        // A directory that cannot be written cannot be swept either.
-        let in_use = File::open(dir.join(IN_USE)).ok();
+        let path = dir.join(IN_USE);
+        let in_use = match state::open_plain(File::options().read(true), &path) {
+            Ok(lock) => Some(lock),
+            // A directory that cannot be written cannot be swept either.
+            Err(error) if matches!(error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem) => None,
+            Err(error) => return Err(DepotError::file("read", &path)(error)),
+        };
         if let Some(lock) = &in_use {
-            lock.lock_shared().map_err(DepotError::file("lock", &dir.join(IN_USE)))?;
+            lock.lock_shared().map_err(DepotError::file("lock", &path))?;
         }
         Ok(Self { dir: dir.to_owned(), in_use })
     }
@@ -58,7 +67,8 @@ impl Directory {
         let blobs = dir.join(BLOBS);
         fs::create_dir_all(&blobs).map_err(DepotError::file("make", &blobs))?;
         let path = dir.join(IN_USE);
-        let lock = File::options().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
+        let mut options = File::options();
+        let lock = state::open_plain(options.read(true).write(true).create(true).truncate(false).mode(0o644), &path);
         let lock = lock.map_err(DepotError::file("write", &path))?;
         lock.lock_shared().map_err(DepotError::file("lock", &path))?;
         let this = Self { dir: dir.to_owned(), in_use: Some(lock) };
@@ -264,12 +274,7 @@ fn tag_of(entry: &Value) -> Option<&str> {
 }
 
 fn open_plain(path: &Path) -> Result<File> {
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
-    let open = || -> io::Result<File> {
-        let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
-    };
-    open().map_err(DepotError::file("read", path))
+    state::open_plain(File::options().read(true), path).map_err(DepotError::file("read", path))
 }
 
 fn read_plain(path: &Path, limit: u64) -> Result<Vec<u8>> {
@@ -377,6 +382,38 @@ mod tests {
         let error = Directory::write(dir).unwrap().name("a", b"{}").unwrap_err().to_string();
         assert!(error.contains("index of an OCI image layout"), "{error}");
         assert_eq!(fs::read(dir.join(INDEX)).unwrap(), b"text");
+    }
+
+    #[test]
+    fn locks_are_plain_files() {
+        let top = tempfile::tempdir().unwrap();
+        let (dir, elsewhere) = (top.path().join("cache"), top.path().join("elsewhere"));
+        export(&dir, "a", b"config", &[b"layer"], false);
+        let lock = dir.join(IN_USE);
+        let refused = || {
+            let told = [Directory::read(&dir).map(drop), Directory::write(&dir).map(drop)];
+            told.into_iter().all(|told| told.is_err_and(|error| error.to_string().contains("no plain file")))
+        };
+        let replace = |with: &dyn Fn(&Path)| {
+            fs::remove_file(&lock).unwrap();
+            with(&lock);
+        };
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        replace(&|path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        });
+        // With both ends open nobody waits, and a pipe that is taken for a lock is seen.
+        let pipe = File::options().read(true).write(true).open(&lock).unwrap();
+        assert!(refused());
+        drop(pipe);
+        replace(&|path| std::os::unix::fs::symlink(&elsewhere, path).unwrap());
+        assert!(refused() && !elsewhere.exists());
+        fs::remove_file(&lock).unwrap();
+        assert!(Directory::read(&dir).unwrap().in_use.is_none());
+        std::os::unix::fs::symlink(&elsewhere, dir.join("index.json.lock.new")).unwrap();
+        fs::rename(dir.join("index.json.lock.new"), dir.join("index.json.lock")).unwrap();
+        let error = Directory::write(&dir).unwrap().name("a", b"{}").unwrap_err().to_string();
+        assert!(error.contains("no plain file") && !elsewhere.exists(), "{error}");
     }
 
     #[test]

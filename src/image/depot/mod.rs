@@ -44,6 +44,13 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// Whether the two are names in one directory.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Directory { dir: one, .. }, Self::Directory { dir: two, .. }) if one == two)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,9 +5,12 @@ use super::{destination, directory, first, other, records, registry, staged, war
 use crate::{
     Test,
     image_support::{self, Layer, debian::Registry, write_layout},
-    world::{World, told},
+    world::{Plans, World, told},
 };
-use muster::image::Digest;
+use muster::{
+    build::op::{CopySource, Plan, Source},
+    image::Digest,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -19,6 +22,8 @@ use std::{
 pub const TESTS: &[Test] = &[
     ("what_is_missing_or_damaged_is_made_anew_and_healed", what_is_missing_or_damaged_is_made_anew_and_healed),
     ("a_hostile_cache_gets_nothing_out_of_its_layer", a_hostile_cache_gets_nothing_out_of_its_layer),
+    ("a_hostile_cache_has_no_say_in_other_builds", a_hostile_cache_has_no_say_in_other_builds),
+    ("what_the_second_cache_knows_by_content_stands_in", what_the_second_cache_knows_by_content_stands_in),
     ("a_cache_that_is_no_use_is_told_and_the_build_goes_on", a_cache_that_is_no_use_is_told_and_the_build_goes_on),
     ("a_cache_that_cannot_be_written_is_an_error_unless_ignored", a_cache_that_cannot_be_written),
     ("killed_while_it_exports_the_directory_stays_whole", killed_while_it_exports_the_directory_stays_whole),
@@ -52,11 +57,47 @@ fn what_is_missing_or_damaged_is_made_anew_and_healed() {
     // The copy needed the whole stage to be brought, and nothing of it to be made.
     assert_eq!(second.counts().0, 2);
     assert_eq!(second.build(staged()).id, image.id);
+    // What was made here in the place of what was not to be had has its own name, and is found by it.
+    let from = std::mem::take(&mut second.options.share.from);
+    assert_eq!((second.build(staged()).id, second.counts().0), (image.id.clone(), 0));
+    second.options.share.from = from;
     second.assert_clean();
     let mut third = other(&world);
     third.options.share.from = vec![place];
     assert_eq!(third.build(staged()).id, image.id);
     assert_eq!((third.counts().0, warnings(&third)), (0, vec![]));
+}
+
+fn what_the_second_cache_knows_by_content_stands_in() {
+    let (mut world, top) = (first(), tempfile::tempdir().unwrap());
+    let plan = |script: &str, anew: bool| {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let made = plans.run(base, script);
+        let from = CopySource::Path { from: Source::Step(made), path: "/same".into() };
+        let copied = plans.copy_with(Some(base), &[], "/", |copy| copy.sources = vec![from]);
+        if anew {
+            plans.no_cache(copied);
+        }
+        plans.plan(copied)
+    };
+    let (one, two) = (directory(&top.path().join("one"), "latest"), directory(&top.path().join("two"), "latest"));
+    // Made anew it has a name of its own there, and not that of its content.
+    world.options.share.to = vec![destination(&one, true)];
+    world.build(plan("echo same > /same; echo more > /more", true));
+    let mut second = other(&world);
+    second.options.share.to = vec![destination(&two, true)];
+    let image = second.build(plan("echo same > /same; echo more > /more; true", false));
+    let copied = records(&top.path().join("one"))[1].clone();
+    assert_ne!(copied["id"], records(&top.path().join("two"))[1]["id"]);
+    let blob = copied["layer"]["blob"].as_str().unwrap()[7..].to_owned();
+    fs::write(top.path().join("one/blobs/sha256").join(blob), "damaged").unwrap();
+    let mut third = other(&world);
+    third.options.share.from = vec![one, two];
+    let again = third.build(plan("echo same > /same; echo more > /more", false));
+    assert_eq!((third.counts().0, warnings(&third).len()), (0, 1), "{:?}", warnings(&third));
+    assert_eq!(super::files(&again), super::files(&image));
+    third.assert_clean();
 }
 
 /// A layout under `latest` with one layer for every record of the first.
@@ -147,6 +188,49 @@ fn a_hostile_cache_gets_nothing_out_of_its_layer() {
     second.options.share.from = vec![directory(&dir, "latest")];
     second.build(staged());
     assert!(warnings(&second)[0].contains("not the index of an OCI image layout"), "{:?}", warnings(&second));
+}
+
+/// It knows another project's Dockerfile, and gives its own files the names of that one's.
+fn a_hostile_cache_has_no_say_in_other_builds() {
+    let (world, top) = (first(), tempfile::tempdir().unwrap());
+    let plan = |source: &str, destination: &str| {
+        let mut plans = Plans::new();
+        let base = plans.base();
+        let copied = plans.copy(Some(base), &[source], destination);
+        let seen = plans.run(copied, "cat /app/lock > /seen || true");
+        plans.plan(seen)
+    };
+    let (victim, bait) = (plan("lock", "/app/"), plan("conf", "/conf"));
+    let honest = |name: &str, plan: &Plan| {
+        let mut world = other(&world);
+        world.options.share.to = vec![destination(&directory(&top.path().join(name), "latest"), true)];
+        world.build(plan.clone());
+        records(&top.path().join(name))
+    };
+    let (theirs, own) = (honest("victim", &victim), honest("bait", &bait));
+    let layer = tarred(&[("app/lock", tar::EntryType::Regular, "")], true);
+    let dir = top.path().join("forged");
+    forged(&dir, &own[..1], &layer, |record| record["id"] = theirs[0]["key"].clone());
+    let mut second = other(&world);
+    second.options.share.from = vec![directory(&dir, "latest")];
+    let image = second.build(bait.clone());
+    assert_eq!((second.counts(), warnings(&second)), ((1, 2), vec![]));
+    assert_eq!(fs::read_to_string(image.layers[0].join("seen")).unwrap(), "hostile");
+    // Again it is all there, also without asking.
+    assert_eq!(second.build(bait.clone()).id, image.id);
+    assert_eq!(second.counts().0, 0);
+    second.options.share.from.clear();
+    let passed_on = top.path().join("passed on");
+    second.options.share.to = vec![destination(&directory(&passed_on, "latest"), true)];
+    assert_eq!(second.build(bait).id, image.id);
+    assert_eq!(second.counts().0, 0);
+    let is_theirs =
+        |record: &Value| theirs.iter().any(|other| [&record["key"], &record["id"]].contains(&&other["key"]));
+    assert!(!records(&passed_on).iter().any(is_theirs));
+    let image = second.build(victim);
+    assert_eq!(second.counts().0, 2);
+    assert_eq!(fs::read_to_string(image.layers[0].join("seen")).unwrap(), "1");
+    assert_eq!(fs::read_to_string(image.layers[1].join("app/lock")).unwrap(), "1");
 }
 
 fn a_cache_that_is_no_use_is_told_and_the_build_goes_on() {

@@ -26,6 +26,7 @@ use std::{
 pub const TESTS: &[Test] = &[
     ("a_directory_brings_every_step_to_another_host", a_directory_brings_every_step_to_another_host),
     ("min_has_the_images_layers_and_max_all", min_has_the_images_layers_and_max_all),
+    ("two_places_both_get_what_the_first_has_to_sweep", two_places_both_get_what_the_first_has_to_sweep),
     ("a_step_whose_files_nobody_has_is_carried_out_when_they_are_needed", files_nobody_has),
     ("a_step_that_fails_then_is_the_one_that_is_told", a_step_that_fails_then_is_the_one_that_is_told),
     ("a_registry_brings_every_step_to_another_host", a_registry_brings_every_step_to_another_host),
@@ -162,6 +163,25 @@ fn min_has_the_images_layers_and_max_all() {
     third.options.share.to = vec![destination(&directory(&top.path().join("fourth"), "latest"), true)];
     assert_eq!(third.build(staged()).id, image.id);
     assert_eq!((with_layer("fourth"), layers(&third)), ((7, 7), 3));
+}
+
+fn two_places_both_get_what_the_first_has_to_sweep() {
+    let (mut world, top) = (first(), tempfile::tempdir().unwrap());
+    let (cache, more) = (directory(&top.path().join("cache"), "latest"), directory(&top.path().join("more"), "latest"));
+    world.options.share.to = vec![destination(&cache, true)];
+    world.build(staged());
+    let mut second = other(&world);
+    second.options.share.from = vec![cache.clone()];
+    second.options.share.to = vec![destination(&cache, false), destination(&more, true)];
+    second.build(staged());
+    assert_eq!((second.counts().0, warnings(&second)), (0, vec![]));
+    let with_layer = |name: &str| {
+        let records = records(&top.path().join(name));
+        records.iter().filter(|record| record.get("layer").is_some()).count()
+    };
+    assert_eq!((with_layer("cache"), with_layer("more")), (3, 7));
+    let blobs = |name: &str| fs::read_dir(top.path().join(name).join("blobs/sha256")).unwrap().count();
+    assert_eq!((blobs("cache"), blobs("more")), (5, 9));
 }
 
 fn files_nobody_has() {

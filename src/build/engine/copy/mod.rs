@@ -25,7 +25,7 @@ pub mod write;
 
 use super::{
     error::{Result, StepError},
-    key::Key,
+    key::{Key, Name, Side},
     remote::Tree,
     report::Event,
     step::{Engine, Snapshot},
@@ -45,7 +45,7 @@ type Steps = HashMap<StepId, Arc<Snapshot>>;
 
 /// The key by what the step is and the steps it reads; `None` where it reads what is no step, whose content has to be
 /// looked at.
-pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
+pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<Name>> {
     let all_steps = copy.sources.iter().all(|source| match source {
         CopySource::Path { from: Source::Step(id), .. } => steps.get(id).is_some_and(|step| !step.is_of_host()),
         CopySource::Path { from, .. } => matches!(from, Source::Scratch),
@@ -55,12 +55,16 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
     if !all_steps {
         return Ok(None);
     }
-    let mut key = settings(engine, copy, root_of(copy, steps)?, "copy by steps");
+    Name::both(|side| by_steps(engine, copy, steps, side)).map(Some)
+}
+
+fn by_steps(engine: &Engine, copy: &Copy, steps: &Steps, side: Side) -> Result<Digest> {
+    let mut key = settings(engine, copy, root_of(copy, steps)?.map(side), "copy by steps");
     for source in &copy.sources {
         key = match source {
             CopySource::Path { from: Source::Step(id), path } => {
                 let snapshot = steps.get(id).ok_or_else(missing)?;
-                key.text("step").bytes(snapshot.id.as_bytes()).text(path)
+                key.text("step").bytes(side(snapshot.name()).as_bytes()).text(path)
             }
             CopySource::Path { path, .. } => key.text("scratch").text(path),
             CopySource::Inline(file) => key.text("inline").text(&file.name).bytes(&file.content).number(file.mode),
@@ -68,13 +72,13 @@ pub fn quick_key(engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Option<D
             CopySource::Git { url, .. } => key.text("git").text(&url.remote),
         };
     }
-    Ok(Some(key.finish()))
+    Ok(key.finish())
 }
 
 /// What the step is put upon, as far as it looks at that.
-fn root_of(copy: &Copy, steps: &Steps) -> Result<Option<Digest>> {
+fn root_of(copy: &Copy, steps: &Steps) -> Result<Option<Name>> {
     match copy.root {
-        Some(id) if !copy.link => Ok(Some(steps.get(&id).ok_or_else(missing)?.id)),
+        Some(id) if !copy.link => Ok(Some(steps.get(&id).ok_or_else(missing)?.name())),
         _ => Ok(None),
     }
 }
@@ -106,7 +110,8 @@ fn missing() -> StepError {
 /// What a step reads, as it is now.
 pub struct Gathered {
     pieces: Vec<Piece>,
-    pub key: Digest,
+    /// Everything that the step reads but its root.
+    content: Digest,
     /// Repositories that pieces are read from.
     _trees: Vec<Tree>,
 }
@@ -128,7 +133,7 @@ enum Piece {
 pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, came: Came) -> Result<Gathered> {
     let (mut downloads, mut trees) = (came.downloads.into_iter(), came.trees.into_iter());
     let mut pieces = Vec::with_capacity(copy.sources.len());
-    let mut key = settings(engine, copy, root_of(copy, steps)?, "copy");
+    let mut key = Key::new("copied");
     let mut kept = Vec::new();
     for source in &copy.sources {
         pieces.push(match source {
@@ -155,10 +160,17 @@ pub fn gather(engine: &Engine, copy: &Copy, steps: &Steps, came: Came) -> Result
             }
         });
     }
-    Ok(Gathered { pieces, key: key.finish(), _trees: kept })
+    Ok(Gathered { pieces, content: key.finish(), _trees: kept })
 }
 
 impl Gathered {
+    /// The name by what is read, and the root.
+    pub fn name(&self, engine: &Engine, copy: &Copy, steps: &Steps) -> Result<Name> {
+        let root = root_of(copy, steps)?;
+        let content = self.content.as_bytes();
+        Name::both(|side| Ok(settings(engine, copy, root.map(side), "copy").bytes(content).finish()))
+    }
+
     /// URLs whose bytes are not here yet, with their place among the downloads.
     pub fn absent(&self) -> Vec<(usize, String, Option<String>)> {
         let urls = self.pieces.iter().filter_map(|piece| match piece {

@@ -2,13 +2,14 @@
 
 use super::{
     super::{
-        error::Result,
+        error::{Result, StepError},
+        key::Name,
         remote,
         share::later,
         step::{Done, Engine, From, Layer, Snapshot, Steps, are_portable, keep, stacked},
         turn,
     },
-    Came, fetch, footprint, gather, quick_key,
+    Came, Gathered, fetch, footprint, gather, quick_key,
 };
 use crate::{
     build::op::{Copy, CopySource, Source, Step, StepId},
@@ -32,17 +33,16 @@ pub async fn carry_out(
     let sources: Vec<StepId> = op.sources.iter().filter_map(source).collect();
     let below: Vec<StepId> = op.root.into_iter().filter(|_| !op.link).collect();
     // By its sources, where those have the same names everywhere; by their content is the same everywhere.
-    let shared = |content: Digest| {
-        let quick = quick.filter(|_| are_portable(&sources, steps));
-        are_portable(&below, steps).then_some(quick.unwrap_or(content))
+    let (by_steps, upon) = (are_portable(&sources, steps), are_portable(&below, steps));
+    let shared = |quick: Option<Name>, content: Digest| {
+        upon.then_some(quick.filter(|_| by_steps).map_or(content, |quick| quick.elsewhere))
     };
     if let Some(quick) = quick
-        && let Some(mut done) = engine.look_up(id, step, &[quick], root.as_deref(), shared(quick))
+        && let Some(mut done) =
+            engine.look_up(id, step, &[quick], root.as_deref(), shared(Some(quick), quick.elsewhere))
     {
-        if !are_portable(&sources, steps)
-            && let Some(record) = done.snapshot.layers.last().and_then(|layer| layer.record())
-        {
-            done.snapshot.shared = shared(record.id);
+        if !by_steps && let Some(record) = done.snapshot.layers.last().and_then(|layer| layer.record()) {
+            done.snapshot.shared = shared(None, record.name().elsewhere);
         }
         return Ok(done);
     }
@@ -62,13 +62,19 @@ pub async fn carry_out(
     }
     let (owned, given, known) = (engine.clone(), op.clone(), steps.clone());
     let gathered = engine.clone().blocking(move || gather(&owned, &given, &known, came)).await?;
-    let mut names = Names { quick, placed: None, content: gathered.key };
-    let shared = shared(gathered.key);
-    if let Some(done) = engine.look_up(id, step, &names.all(), root.as_deref(), shared) {
+    // The sources are here: now it is certain what they are called.
+    let names = |gathered: &Gathered| {
+        let (quick, content) = (quick_key(engine, op, steps)?, gathered.name(engine, op, steps)?);
+        Ok::<_, StepError>(Names { quick, placed: None, content })
+    };
+    let early = names(&gathered)?;
+    if let Some(done) =
+        engine.look_up(id, step, &early.all(), root.as_deref(), shared(early.quick, early.content.elsewhere))
+    {
         if let (Some(quick), Some(From::Step { record, later: None, .. })) =
-            (quick, done.snapshot.layers.last().map(|l| &l.from))
+            (early.quick, done.snapshot.layers.last().map(|l| &l.from))
         {
-            engine.cache.write(&quick, record)?;
+            engine.cache.write(&quick.here, record)?;
         }
         return Ok(done);
     }
@@ -79,11 +85,12 @@ pub async fn carry_out(
     let (owned, given, under) = (engine.clone(), op.clone(), root.clone());
     let look = move || footprint::footprint(&owned, &given, &gathered, under.as_deref()).map(|key| (gathered, key));
     let (mut gathered, placed) = engine.clone().blocking(look).await?;
-    names.placed = placed;
+    let names = Names { placed, ..names(&gathered)? };
+    let shared = shared(names.quick, names.content.elsewhere);
     drop(permit);
     let _alone = match step.no_cache {
         true => None,
-        false => Some(turn::alone(&engine.layout, &placed.unwrap_or(gathered.key)).await?),
+        false => Some(turn::alone(&engine.layout, &placed.unwrap_or(names.content.here)).await?),
     };
     if let Some(done) = engine.copied(step, names, root.as_deref(), shared)? {
         return Ok(done);
@@ -103,17 +110,17 @@ pub async fn carry_out(
 #[derive(Clone, Copy)]
 struct Names {
     /// By the steps that it reads.
-    quick: Option<Digest>,
+    quick: Option<Name>,
     /// By what it reads, and what it sees of its root.
     placed: Option<Digest>,
     /// By what it reads, and its root.
-    content: Digest,
+    content: Name,
 }
 
 impl Names {
     /// The one that the result is known by comes last.
-    fn all(self) -> Vec<Digest> {
-        self.quick.into_iter().chain(self.placed).chain([self.content]).collect()
+    fn all(self) -> Vec<Name> {
+        self.quick.into_iter().chain(self.placed.map(Name::same)).chain([self.content]).collect()
     }
 }
 
@@ -129,13 +136,13 @@ impl Engine {
         if step.no_cache {
             return Ok(None);
         }
-        let record = match (self.cache.find(&names.content), names.placed) {
+        let record = match (self.find(&names.content), names.placed) {
             (Some(record), _) => record,
-            (None, Some(placed)) => match self.cache.find(&placed) {
+            (None, Some(placed)) => match self.find(&Name::same(placed)) {
                 // The same files on another root: for those above it is a result of its own.
                 Some(record) => {
                     let record = record.known_as(names.content);
-                    self.cache.write(&names.content, &record)?;
+                    self.cache.write(&names.content.here, &record)?;
                     record
                 }
                 None => return Ok(None),
@@ -143,9 +150,10 @@ impl Engine {
             (None, None) => return Ok(None),
         };
         if let Some(quick) = names.quick {
-            self.cache.write(&quick, &record)?;
+            self.cache.write(&quick.here, &record)?;
         }
-        let (dir, from) = (self.cache.layer(&record), From::Step { keys: names.all(), record, later: None });
+        let keys = names.all().iter().map(|name| name.here).collect();
+        let (dir, from) = (self.cache.layer(&record), From::Step { keys, record, later: None });
         Ok(stacked(root, Layer { dir, from }, shared).map(|snapshot| Done { snapshot, cached: true }))
     }
 }

@@ -49,7 +49,7 @@ fn shared(plan: &Plan, steps: &Steps) -> Vec<Shared> {
         let snapshot = steps.get(&StepId(index))?;
         let key = snapshot.shared.filter(|key| keys.insert(*key))?;
         let record = snapshot.layers.last()?.record()?;
-        let entry = Entry { key, id: record.id, created: record.created.clone(), layer: None };
+        let entry = Entry { key, id: record.name().elsewhere, created: record.created.clone(), layer: None };
         Some(Shared { id: StepId(index), entry, snapshot: snapshot.clone() })
     };
     (0..plan.steps.len()).filter_map(one).collect()
@@ -64,34 +64,58 @@ pub fn inline(plan: &Plan, steps: &Steps, made: &Made) -> Records {
     Records { records: shared(plan, steps).into_iter().map(record).collect() }
 }
 
+/// A place that has all the layers, and is to learn what they are.
+struct Filled {
+    target: Target,
+    records: Vec<u8>,
+    layers: Vec<Part>,
+}
+
 /// # Errors
-/// The first place that cannot be written, unless its errors are to be ignored. The image is there all the same.
+/// The first place that cannot be written, unless its errors are to be ignored. The others are written, and the image is
+/// there all the same.
 pub async fn all(engine: &Arc<Engine>, plan: &Plan, steps: &Steps, made: &Made) -> Result<(), BuildError> {
-    for to in &engine.options.share.to {
+    let destinations = &engine.options.share.to;
+    let mut failure = None;
+    let mut end = |to: &Destination, task: Task<'_>, result: Result<()>| match result {
+        Ok(()) => task.done(),
+        Err(error) if to.ignore_error => {
+            task.done();
+            let told = format!("cache_to {}: {error}; that is ignored, as it says", to.place);
+            (engine.report)(Event::Warning(told));
+        }
+        Err(source) => {
+            task.failed(source.to_string());
+            failure.get_or_insert(BuildError::Share { to: to.place.to_string(), source });
+        }
+    };
+    let mut filled = Vec::new();
+    for to in destinations {
         let title = match &to.place {
             Place::Registry(name) => format!("exporting cache to registry {}", name.familiar()),
             Place::Directory { .. } => format!("exporting cache to {}", to.place),
         };
         let task = Task::begin(engine, title);
-        match one(engine, plan, steps, made, to).await {
-            Ok(()) => task.done(),
-            Err(error) if to.ignore_error => {
-                task.done();
-                let told = format!("cache_to {}: {error}; that is ignored, as it says", to.place);
-                (engine.report)(Event::Warning(told));
-            }
-            Err(source) => {
-                task.failed(source.to_string());
-                return Err(BuildError::Share { to: to.place.to_string(), source });
-            }
+        match fill(engine, plan, steps, made, to).await {
+            Ok(place) => filled.push((to, task, place)),
+            Err(error) => end(to, task, Err(error)),
         }
+    }
+    // Whoever publishes sweeps, and the place may be one that layers for the others came from: now all have them.
+    engine.imports.release();
+    for (to, task, Filled { target, records, layers }) in filled {
+        // Of two names in one directory the last sweeps, for both.
+        let reset = destinations.iter().any(|other| other.reset && other.place.is_beside(&to.place));
+        let published = target.publish(KIND, records, layers, engine.workshop.path(), reset).await;
+        end(to, task, published.map_err(StepError::from));
     }
     let owned = engine.clone();
     let synced = engine.clone().blocking(move || Ok(owned.cache.sync()?)).await;
+    failure.map_or(Ok(()), Err)?;
     synced.map_err(BuildError::Export)
 }
 
-async fn one(engine: &Arc<Engine>, plan: &Plan, steps: &Steps, made: &Made, to: &Destination) -> Result<()> {
+async fn fill(engine: &Arc<Engine>, plan: &Plan, steps: &Steps, made: &Made, to: &Destination) -> Result<Filled> {
     let share = &engine.options.share;
     let target = Target::open(&to.place, &share.credentials, engine.imports.bad(), progress::silent()).await?;
     let wanted = |shared: &Shared| to.every_step || made.contains_key(&shared.id);
@@ -116,10 +140,8 @@ async fn one(engine: &Arc<Engine>, plan: &Plan, steps: &Steps, made: &Made, to: 
             layers.push(Part { digest: packed.blob, size: packed.size, media_type: export::LAYER.to_owned() });
         }
     }
-    let config = records.write().map_err(|error| StepError::Abandoned(error.to_string()))?;
-    // Nothing is read any more from where it came from, and that may be the very place.
-    engine.imports.release();
-    Ok(target.publish(KIND, config, layers, engine.workshop.path(), to.reset).await?)
+    let records = records.write().map_err(|error| StepError::Abandoned(error.to_string()))?;
+    Ok(Filled { target, records, layers })
 }
 
 /// Sees to it that a layer is there. `None` for one that cannot be had. A blob that several steps share goes once.

@@ -5,6 +5,7 @@ use super::{
     super::{
         cache::{PackedRecord, Record},
         error::{Result, StepError},
+        key::{Key, Name},
         report::Event,
         step::{self, Engine, From, Snapshot, Steps},
     },
@@ -35,8 +36,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub struct Later {
     id: StepId,
     step: Step,
-    /// Under which it goes into the cache.
-    keys: Vec<Digest>,
+    /// It was asked for by these; under no other does it go into the cache.
+    keys: Vec<Name>,
     known: Arc<Known>,
     fetched: OnceCell<Option<Fetched>>,
     here: OnceCell<Here>,
@@ -62,12 +63,26 @@ pub struct Here {
 }
 
 impl Later {
-    pub fn new(id: StepId, step: &Step, keys: &[Digest], known: Arc<Known>) -> Self {
-        let mut keys = keys.to_vec();
-        if matches!(step.op, Op::Copy(_)) && !keys.contains(&known.id) {
-            keys.push(known.id);
-        }
+    pub fn new(id: StepId, step: &Step, keys: &[Name], known: Arc<Known>) -> Self {
+        let keys = keys.to_vec();
         Self { id, step: step.clone(), keys, known, fetched: OnceCell::new(), here: OnceCell::new() }
+    }
+
+    /// As long as it is not here, what it will be called if the first place keeps its word.
+    pub fn name(&self) -> Name {
+        self.name_with(self.known.held.first().map(|held| held.wanted.diff_id))
+    }
+
+    /// What steps above are keyed by. A name from elsewhere counts on this host where it is one that this host has asked
+    /// for: else whoever writes the cache could give its files the name of any others.
+    fn name_with(&self, diff_id: Option<Digest>) -> Name {
+        let elsewhere = self.known.id;
+        if let Some(asked) = self.keys.iter().find(|key| key.elsewhere == elsewhere) {
+            return *asked;
+        }
+        let key = Key::new("from elsewhere").list(&self.keys, |key, name| key.bytes(name.here.as_bytes()));
+        let here = key.option(diff_id, |key, id| key.bytes(id.as_bytes())).finish();
+        Name { here, elsewhere }
     }
 
     pub fn known(&self) -> &Known {
@@ -138,12 +153,12 @@ impl Later {
     /// `below` are the layers that it lies upon, which are here.
     async fn settle(&self, engine: &Arc<Engine>, below: &[step::Layer], steps: &Steps) -> Result<Here> {
         // Another build may have brought it.
-        if let Some((key, record)) = self.keys.iter().find_map(|key| Some((key, engine.cache.find(key)?))) {
-            let (dir, keys) = (engine.cache.layer(&record), vec![*key]);
+        if let Some((key, record)) = self.keys.iter().find_map(|key| Some((key.here, engine.find(key)?))) {
+            let (dir, keys) = (engine.cache.layer(&record), vec![key]);
             return Ok(Here { dir, keys, record, blob: None });
         }
         let Some(fetched) = self.fetched.get().and_then(Option::as_ref) else {
-            return self.carry_out(engine, steps).await;
+            return self.carry_out(engine, below, steps).await;
         };
         // A link does not look at what it is stacked on.
         let link = matches!(&self.step.op, Op::Copy(copy) if copy.link);
@@ -152,19 +167,20 @@ impl Later {
             false => below.iter().rev().map(|layer| layer.dir().to_owned()).collect(),
         };
         fetched.taken.complete(&fetched.dir, &below)?;
-        let mut record = Record::new(&self.step.title, self.known.id, self.known.created.clone(), fetched.taken.bytes);
+        let name = self.name_with(Some(fetched.packed.diff_id));
+        let mut record = Record::new(&self.step.title, name, self.known.created.clone(), fetched.taken.bytes);
         record.packed = Some(fetched.packed.clone());
-        let (first, rest) = self.keys.split_first().ok_or_else(step::missing)?;
+        let keys: Vec<Digest> = self.keys.iter().map(|key| key.here).collect();
+        let (first, rest) = keys.split_first().ok_or_else(step::missing)?;
         let record = engine.cache.keep(first, &fetched.dir, record)?;
         for key in rest {
             engine.cache.write(key, &record)?;
         }
-        let (dir, keys) = (engine.cache.layer(&record), self.keys.clone());
-        Ok(Here { dir, keys, record, blob: Some(fetched.blob.clone()) })
+        Ok(Here { dir: engine.cache.layer(&record), keys, record, blob: Some(fetched.blob.clone()) })
     }
 
-    async fn carry_out(&self, engine: &Arc<Engine>, steps: &Steps) -> Result<Here> {
-        engine.imports.forsake(self.keys.iter().copied());
+    async fn carry_out(&self, engine: &Arc<Engine>, below: &[step::Layer], steps: &Steps) -> Result<Here> {
+        engine.imports.forsake(self.keys.iter().map(|key| key.elsewhere).chain([self.known.id]));
         let begun = Instant::now();
         (engine.report)(Event::Started(self.id));
         let blamed = |source: StepError| {
@@ -180,7 +196,12 @@ impl Later {
             From::Step { keys, record, later: None } => {
                 Ok(Here { dir: layer.dir().to_owned(), keys: keys.clone(), record: record.clone(), blob: None })
             }
-            _ => Err(step::missing()),
+            // Looked at more closely it is known under yet another name; each that fails is not found again.
+            From::Step { later: Some(other), .. } => {
+                other.fetch(engine).await;
+                Box::pin(other.settle(engine, below, steps)).await
+            }
+            From::Image(_) | From::Directory => Err(step::missing()),
         }
     }
 }

@@ -10,8 +10,11 @@
 //! What travels is named by content alone: bases by the chain of their layers, contexts by their files. A result in
 //! whose name there is something of this host (a stage that begins with a directory of it) stays here.
 //!
-//! A cache is trusted as a base image is: whoever can write it decides what is in the layers. It cannot do more than
-//! that: its documents are bounded, its layers have the digests that it says, and are unpacked as any image's.
+//! A cache is trusted as a base image is: whoever can write it decides what is in the layers of the steps that are asked
+//! of it, and those serve later builds of the same steps as well, which no longer name it. It cannot do more than that:
+//! nothing goes under a key that this host has not come to by itself; what it calls a layer in any other way than that is
+//! no name here, so that steps above cannot be taken for those above something else (`Name`); its documents are bounded,
+//! its layers have the digests that it says, and are unpacked as any image's.
 
 pub mod export;
 pub mod import;

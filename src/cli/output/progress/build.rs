@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     build::{Event, op::StepId},
-    cli::output::{Writer, duration, table},
+    cli::output::{Writer, duration, failure::printable, table},
 };
 use std::{
     collections::HashMap,
@@ -145,7 +145,7 @@ impl View {
         if self.numbers.contains_key(&key) {
             return Ok(());
         }
-        let number = self.steps.len();
+        let (number, title) = (self.steps.len(), printable(&title));
         match self.mode {
             Mode::Plain | Mode::Auto => writeln!(err, "#{} {title}", number + 1)?,
             Mode::Json => json::step(&title, "Working", "Building", None, err)?,
@@ -193,7 +193,7 @@ impl View {
             State::Working => return Ok(()),
             State::Cached => ("Done", "CACHED".to_owned()),
             State::Done(took) => ("Done", format!("DONE {:.1}s", took.as_secs_f64())),
-            State::Failed => ("Error", format!("ERROR: {message}")),
+            State::Failed => ("Error", format!("ERROR: {}", printable(message))),
             State::Cancelled => ("Error", "CANCELED".to_owned()),
         };
         match mode {
@@ -288,6 +288,24 @@ mod tests {
 
     fn output(step: usize, text: &str) -> Event {
         Event::Output { step: StepId(step), stream: Stream::Output, bytes: text.into() }
+    }
+
+    #[test]
+    fn what_others_have_written_moves_no_cursor() {
+        let events = || {
+            let message = "cannot unpack \x1b]0;evil\x07\x1b[2J: \u{9b}31mno\n  second line".to_owned();
+            vec![
+                Event::Warning("it is no cache but a `\x1b[2Japplication/x`\r".into()),
+                Event::Started(StepId(0)),
+                Event::Failed { step: StepId(0), message },
+            ]
+        };
+        for mode in [Mode::Plain, Mode::Quiet, Mode::Json] {
+            let text = told(mode, events());
+            assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
+            assert!(text.contains("[2Japplication/x"), "{text:?}");
+        }
+        assert!(told(Mode::Plain, events()).contains("[2J: 31mno\n  second line\n"));
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Progress {
 
 fn warning(text: &str, err: &mut Writer) -> io::Result<()> {
     let word = err.paint("33", "warning");
-    writeln!(err, "{word}: {text}")
+    writeln!(err, "{word}: {}", failure::printable(text))
 }
 
 #[cfg(test)]

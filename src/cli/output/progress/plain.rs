@@ -4,7 +4,7 @@ use super::{
     board::{Board, News, State},
     warning,
 };
-use crate::cli::output::{Writer, duration};
+use crate::cli::output::{Writer, duration, failure::printable};
 use std::io::{self, Write};
 
 pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
@@ -12,7 +12,7 @@ pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
         // The bytes of a pull would fill the log of whoever keeps this output.
         News::Bytes(_) => Ok(()),
         News::Warning(text) => warning(text, err),
-        News::Notice(text) => writeln!(err, "{text}"),
+        News::Notice(text) => writeln!(err, "{}", printable(text)),
         News::Line(index) => {
             let line = &board.lines[*index];
             write!(err, " {}  {}", line.title, line.word)?;
@@ -20,7 +20,7 @@ pub fn show(news: &News, board: &Board, err: &mut Writer) -> io::Result<()> {
                 write!(err, "  {:.1}s", took.as_secs_f64())?;
             }
             if let Some(detail) = &line.detail {
-                write!(err, "  {detail}")?;
+                write!(err, "  {}", printable(detail))?;
             }
             if let Some((current, Some(total))) = line.bytes {
                 write!(err, "  {}/{}", duration::size(current), duration::size(total))?;
