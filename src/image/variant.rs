@@ -55,8 +55,7 @@ pub async fn ensure_for(
 
 /// The image of that name for that platform, if it is here.
 pub fn find_for(store: &Store, reference: &Reference, platform: &str) -> Result<Option<Image>> {
-    let wanted = platform::named(platform);
-    let fits = |image: &Image| wanted.first() == platform::named(&image.platform).first();
+    let fits = |image: &Image| platform::is_same(platform, &image.platform);
     if let Some(image) = store.find(reference)?.filter(fits) {
         return Ok(Some(image));
     }

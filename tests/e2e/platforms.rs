@@ -31,17 +31,25 @@ fn made(architecture: &str, program: Vec<u8>) -> Made {
     Made::for_platform(architecture, vec![layer], json!({"Cmd": ["/bin/sh"]}))
 }
 
-/// A registry with `app:1` for both processors.
-fn registry() -> (Server, [Made; 2]) {
+/// A platform whose programs this host's processor runs as well.
+const fn lesser() -> (&'static str, &'static str, &'static str) {
+    if cfg!(target_arch = "x86_64") { ("linux/386", "386", "") } else { ("linux/arm/v7", "arm", "v7") }
+}
+
+/// A registry with `app:1` for both processors, and for what this host's runs as well.
+fn registry() -> (Server, [Made; 3]) {
     let (own, other, machine) = processors();
     let program = fs::read(busybox()).unwrap();
     let mut foreign = program.clone();
     foreign[18..20].copy_from_slice(&machine.to_le_bytes());
-    let images = [made(own, program), made(other, foreign)];
-    let entries: Vec<_> = [own, other]
+    let (_, lesser, variant) = lesser();
+    let images = [made(own, program.clone()), made(other, foreign), made(lesser, program)];
+    let entries: Vec<_> = [(own, ""), (other, ""), (lesser, variant)]
         .iter()
         .zip(&images)
-        .map(|(architecture, image)| image.entry(json!({"platform": {"os": "linux", "architecture": architecture}})))
+        .map(|((architecture, variant), image)| {
+            image.entry(json!({"platform": {"os": "linux", "architecture": architecture, "variant": variant}}))
+        })
         .collect();
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
     let served = images.clone();
@@ -130,6 +138,36 @@ LABEL arch=$TARGETARCH
     let store = Store::open(&stack.ground.layout()).unwrap();
     let named = store.find(&Reference::parse(&base).unwrap()).unwrap().unwrap();
     assert_eq!(named.platform, format!("linux/{own}"));
+}
+
+#[test]
+fn what_runs_here_as_well_is_not_taken_for_this_hosts() {
+    let (own, other, _) = processors();
+    let (platform, lesser, _) = lesser();
+    let (server, images) = registry();
+    let base = format!("{}/app:1", server.address);
+    let stack = Stack::new("lesser", "services: {}");
+    stack.write("own/Dockerfile", &format!("FROM {base}\nLABEL is=own\n"));
+    stack.write("from/Dockerfile", &format!("FROM --platform={platform} {base}\nLABEL is=from\n"));
+    stack.compose(&format!(
+        "
+services:
+  own: {{build: own}}
+  from: {{build: from}}
+  by_service: {{platform: {platform}, build: own}}
+  pulled: {{platform: {platform}, image: '{base}'}}
+"
+    ));
+    stack.ok(&["build", "own"]);
+    stack.ok(&["create"]);
+    for (service, is) in [("own", own), ("from", lesser), ("by_service", lesser)] {
+        assert_eq!(file(&image(&stack, service), "arch").as_deref(), Some(is), "{service}");
+    }
+    assert_eq!(stack.record("pulled").image_id.to_string(), images[2].id());
+    // None of these is this host's own.
+    stack.compose(&format!("services: {{web: {{build: {{context: own, platforms: [{platform}, linux/{other}]}}}}}}"));
+    let told = stack.fails(&["create"]).stderr;
+    assert!(told.contains("at once are not supported"), "{told}");
 }
 
 #[test]
