@@ -9,13 +9,13 @@ use super::{
     output::progress::Mode,
 };
 use crate::{
-    image::{self, ImageError, Reference, Store},
+    image::{self, ImageError, Reference, Store, platform},
     model::{Project, PullPolicy, Service},
 };
 
-/// The platform of a service whose image is not built.
+/// The platform of a service whose image is not built, where it is not this host's.
 fn platform_of(service: &Service) -> Option<&str> {
-    service.platform.as_deref().filter(|_| service.build.is_none())
+    platform::foreign(service.platform.as_deref()).filter(|_| service.build.is_none())
 }
 
 impl Context {

@@ -213,4 +213,15 @@ fn of_several_platforms_one_is_built_to_be_run_and_all_are_refused() {
     assert!(told.contains("build.platforms") && told.contains("at once are not supported"), "{told}");
     stack.up();
     assert_eq!(image(&stack, "web").platform, format!("linux/{own}"));
+    stack.ok(&["down", "--rmi", "all"]);
+    // The service says which, in whatever words.
+    let alias = if own == "amd64" { "x86_64" } else { "aarch64" };
+    for (word, expected) in [(own, own), (alias, own), (other, other)] {
+        stack.compose(&format!(
+            "services: {{web: {{platform: linux/{word}, build: {{context: src, platforms: [linux/arm/v6, linux/{word}], \
+             additional_contexts: {{root: '{root}'}}}}}}}}"
+        ));
+        stack.ok(&["build"]);
+        assert_eq!(image(&stack, "web").platform, format!("linux/{expected}"));
+    }
 }
