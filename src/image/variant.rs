@@ -10,7 +10,7 @@ use super::{
     progress::Report,
     reference::Reference,
     registry::Remote,
-    store::{Image, Store},
+    store::{Image, Note, Store},
 };
 use crate::model::PullPolicy;
 
@@ -49,18 +49,33 @@ pub async fn ensure_for(
     package.names = vec![own.clone()];
     package.repo_digest = None;
     take_in(store, &session, package, Some(registry), &report).await?;
-    store.note_variant(reference, platform, &own)?;
+    store.note_variant(Note::Pulled, reference, platform, &own)?;
     found(store, &own)
 }
 
-/// The image of that name for that platform, if it is here.
+/// The image of that name for that platform, if it is here. What the name itself stands for comes first.
 pub fn find_for(store: &Store, reference: &Reference, platform: &str) -> Result<Option<Image>> {
-    let fits = |image: &Image| platform::is_same(platform, &image.platform);
-    if let Some(image) = store.find(reference)?.filter(fits) {
-        return Ok(Some(image));
+    if let Some(image) = store.find(reference)? {
+        let was_built = |image: &Image| match store.variant(Note::Built, reference, platform) {
+            Some(Reference::Id(id)) => id.to_string() == image.id.to_string(),
+            _ => false,
+        };
+        if platform::is_same(platform, &image.platform) || was_built(&image) {
+            return Ok(Some(image));
+        }
     }
-    match store.variant(reference, platform)? {
+    match store.variant(Note::Pulled, reference, platform) {
         Some(own) => store.find(&own),
         None => Ok(None),
     }
+}
+
+/// Remembers what an image was built for, where it says something else: with `FROM --platform=` a Dockerfile has the last
+/// word, and another build would not change it.
+pub fn note_built(store: &Store, image: &Image, platform: &str) -> Result<()> {
+    if platform::is_same(platform, &image.platform) {
+        return Ok(());
+    }
+    let id = Reference::parse(&image.id.to_string())?;
+    store.note_variant(Note::Built, &image.reference, platform, &id)
 }

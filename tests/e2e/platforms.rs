@@ -171,6 +171,40 @@ services:
 }
 
 #[test]
+fn an_image_that_was_built_for_another_platform_is_built_again() {
+    let (own, other, _) = processors();
+    let (server, _) = registry();
+    let stack = Stack::new("moved", "services: {}");
+    stack.write("src/Dockerfile", &format!("FROM {}/app:1\nLABEL a=b\n", server.address));
+    let file = |platform: &str, dir: &str| stack.compose(&format!("services: {{web: {{{platform} build: {dir}}}}}"));
+    let is_due = || {
+        let plan = stack.ok(&["plan"]);
+        assert_eq!(plan.contains("is for another platform"), plan.contains("1 to build"), "{plan}");
+        plan.contains("1 to build")
+    };
+    file("", "src");
+    stack.ok(&["create"]);
+    assert!(!is_due());
+    for (platform, expected) in [(format!("platform: linux/{other},"), other), (String::new(), own)] {
+        file(&platform, "src");
+        assert!(is_due(), "{platform}");
+        stack.ok(&["create"]);
+        let built = image(&stack, "web");
+        assert_eq!(built.platform, format!("linux/{expected}"));
+        assert_eq!(stack.record("web").image_id, built.id);
+        assert!(!is_due(), "{platform}");
+    }
+    // The Dockerfile has the last word: there is nothing that another build would change.
+    stack.write("fixed/Dockerfile", &format!("FROM --platform=linux/{other} {}/app:1\n", server.address));
+    file("", "fixed");
+    stack.ok(&["build"]);
+    assert_eq!(image(&stack, "web").platform, format!("linux/{other}"));
+    assert!(!is_due());
+    file(&format!("platform: linux/{other},"), "fixed");
+    assert!(!is_due());
+}
+
+#[test]
 fn what_cannot_run_here_is_told_with_what_would_help() {
     let (_, other, _) = processors();
     let (server, images) = registry();

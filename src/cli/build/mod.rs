@@ -26,7 +26,7 @@ pub use bake::file as bake_file;
 pub use bases::bases;
 pub use check::check;
 pub use remote::fetch_quietly;
-pub use request::Overrides;
+pub use request::{Overrides, platform_to_run};
 
 use super::{
     apply::{self, interrupted},
@@ -37,8 +37,8 @@ use super::{
 };
 use crate::{
     build::{Event, op::StepId},
-    image::{Credentials, Image, Reference, Store},
-    model::{Project, PullPolicy},
+    image::{self, Credentials, Image, Reference, Store, platform},
+    model::{Build, Project, PullPolicy, Service},
     state::Layout,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -92,11 +92,12 @@ pub fn prepare(
         return Ok(());
     }
     for name in closure(project, selection.named, selection.with_dependencies) {
-        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let Some((service, build)) = built(project, &name) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
         if policy == PullPolicy::Always && selection.when != When::Always {
             // What cannot be pulled can still be built.
-            let image = Wanted { name: service.image.clone(), policy, platform: None };
+            let platform = request::platform_to_run(service, build).filter(|platform| !platform::is_host(platform));
+            let image = Wanted { name: service.image.clone(), policy, platform };
             fetch::pull(cx, &[image], mode, None)?;
         }
     }
@@ -116,23 +117,33 @@ pub fn due(layout: &Layout, project: &Project, selection: &Selection<'_>) -> Res
     }
     let store = Store::open(layout)?;
     for name in closure(project, selection.named, selection.with_dependencies) {
-        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let Some((service, build)) = built(project, &name) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
-        let build = match selection.when {
+        let is_due = match selection.when {
             When::Always => true,
             _ if service.scale == 0 => false,
-            _ => policy == PullPolicy::Build || !is_here(&store, &service.image)?,
+            _ => policy == PullPolicy::Build || !is_here(&store, service, build)?,
         };
-        if build {
+        if is_due {
             due.push(name);
         }
     }
     Ok(due)
 }
 
-fn is_here(store: &Store, image: &str) -> Result<bool, Error> {
-    let reference = Reference::parse(image).map_err(crate::image::ImageError::from)?;
-    Ok(store.find(&reference)?.is_some())
+fn built<'a>(project: &'a Project, name: &str) -> Option<(&'a Service, &'a Build)> {
+    let service = project.services.get(name)?;
+    Some((service, service.build.as_ref()?))
+}
+
+/// As docker compose: an image for another platform than the service asks for now does not count.
+fn is_here(store: &Store, service: &Service, build: &Build) -> Result<bool, Error> {
+    let reference = Reference::parse(&service.image).map_err(crate::image::ImageError::from)?;
+    let image = match request::platform_to_run(service, build) {
+        Some(platform) => image::find_for(store, &reference, &platform)?,
+        None => store.find(&reference)?,
+    };
+    Ok(image.is_some())
 }
 
 /// `named` and, if asked for, all that they depend on; every service where none is named. In the order of the model.

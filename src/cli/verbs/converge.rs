@@ -165,6 +165,7 @@ impl Creation {
             remove_orphans: self.remove_orphans || (!ignore_orphans && is_set("COMPOSE_REMOVE_ORPHANS")),
             ignore_orphans,
             pull: self.pull.and_then(Pull::policy),
+            build: self.build,
             ..Up::default()
         })
     }
