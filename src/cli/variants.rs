@@ -2,7 +2,7 @@
 //! digest, and the service runs from that. The name goes on standing for what fits this host.
 
 use super::{
-    build,
+    build::{self, Selection},
     context::Context,
     exit::Error,
     fetch::{self, Wanted},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     image::{self, ImageError, Reference, Store, platform},
-    model::{Project, PullPolicy, Service},
+    model::{Project, Service},
 };
 
 /// What the image of a service is to be for, where that is not this host's platform.
@@ -23,28 +23,25 @@ pub fn foreign(service: &Service) -> Option<String> {
 }
 
 impl Context {
-    /// For the services named, all without any, and what they depend on.
+    /// For the services selected; then all run from what is here. Before that their names have to be those of the files:
+    /// a registry that is asked for a digest has nothing newer.
     pub fn bring_variants(
         &mut self,
         project: &mut Project,
-        named: &[String],
-        pull: Option<PullPolicy>,
+        selection: &Selection<'_>,
         mode: Mode,
     ) -> Result<(), Error> {
-        let chosen = build::closure(project, named, true);
+        let chosen = build::closure(project, selection.named, selection.with_dependencies);
         let services = chosen.iter().filter_map(|name| project.services.get(name));
         let wanted: Vec<Wanted> = services
             .filter(|service| service.build.is_none())
             .filter_map(|service| {
                 let platform = foreign(service)?;
-                let policy = pull.unwrap_or(service.pull_policy);
+                let policy = selection.pull.unwrap_or(service.pull_policy);
                 Some(Wanted { name: service.reference().to_owned(), policy, platform: Some(platform) })
             })
             .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        if !fetch::pull(self, &wanted, mode, None)?.is_empty() {
+        if !wanted.is_empty() && !fetch::pull(self, &wanted, mode, None)?.is_empty() {
             return Err(Error::Reported);
         }
         self.adopt_variants(project)

@@ -13,6 +13,7 @@ use super::{
     store::{Image, Note, Store},
 };
 use crate::model::PullPolicy;
+use std::time::Duration;
 
 /// The image as its name has it for `platform`; for this host's it is as `ensure` has it.
 ///
@@ -32,14 +33,27 @@ pub async fn ensure_for(
     if platform::is_host(platform) {
         return super::ensure(store, reference, policy, credentials, report).await;
     }
-    let here = find_for(store, reference, platform)?;
-    if let Some(image) = here.filter(|_| policy != PullPolicy::Always) {
+    let settled = || -> Result<Option<Image>> {
+        match (policy, find_for(store, reference, platform)?) {
+            (PullPolicy::Always, _) => Ok(None),
+            (PullPolicy::Every(seconds), Some(image)) => {
+                let is_fresh = store.was_asked_within(&image.reference, Duration::from_secs(seconds))?;
+                Ok(is_fresh.then_some(image))
+            }
+            (_, here) => Ok(here),
+        }
+    };
+    if let Some(image) = settled()? {
         return Ok(image);
     }
     if policy == PullPolicy::Never {
         return Err(ImageError::NotLocal { image: format!("{} for {platform}", reference.familiar()) });
     }
     let _turn = turn(store, reference).await?;
+    // Whoever was before us may have brought it.
+    if let Some(image) = settled()? {
+        return Ok(image);
+    }
     let registry = Remote::open(name, credentials, report.clone())?;
     let session = begin(store, &name.familiar()).await?;
     let mut package = registry.resolve(&platform::named(platform)).await?;
@@ -47,8 +61,13 @@ pub async fn ensure_for(
     let (manifest, _) = package.manifest.as_ref().ok_or_else(no_manifest)?;
     let own = Reference::Registry(name.at(Digest::of(manifest)));
     package.names = vec![own.clone()];
+    // What was built or loaded for that platform under the name itself would go on hiding what was asked for.
+    if store.find(reference)?.is_some_and(|image| platform::is_same(platform, &image.platform)) {
+        package.names.push(reference.clone());
+    }
     package.repo_digest = None;
     take_in(store, &session, package, Some(registry), &report).await?;
+    store.asked(&own)?;
     store.note_variant(Note::Pulled, reference, platform, &own)?;
     found(store, &own)
 }

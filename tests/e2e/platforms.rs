@@ -11,7 +11,14 @@ use super::{
 };
 use muster::image::{Image, Reference, Store};
 use serde_json::json;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// This host's processor in the words of images, another, and the number of that in an ELF header.
 const fn processors() -> (&'static str, &'static str, u16) {
@@ -36,43 +43,62 @@ const fn lesser() -> (&'static str, &'static str, &'static str) {
     if cfg!(target_arch = "x86_64") { ("linux/386", "386", "") } else { ("linux/arm/v7", "arm", "v7") }
 }
 
-/// A registry with `app:1` for both processors, and for what this host's runs as well.
-fn registry() -> (Server, [Made; 3]) {
+/// `app:1` for both processors, and for what this host's runs as well. Each version has other layers.
+fn version(number: usize) -> [Made; 3] {
     let (own, other, machine) = processors();
-    let program = fs::read(busybox()).unwrap();
+    let mut program = fs::read(busybox()).unwrap();
+    program.resize(program.len() + number, 0);
     let mut foreign = program.clone();
     foreign[18..20].copy_from_slice(&machine.to_le_bytes());
+    [made(own, program.clone()), made(other, foreign), made(lesser().1, program)]
+}
+
+fn index(images: &[Made; 3]) -> String {
+    let (own, other, _) = processors();
     let (_, lesser, variant) = lesser();
-    let images = [made(own, program.clone()), made(other, foreign), made(lesser, program)];
     let entries: Vec<_> = [(own, ""), (other, ""), (lesser, variant)]
         .iter()
-        .zip(&images)
+        .zip(images)
         .map(|((architecture, variant), image)| {
             image.entry(json!({"platform": {"os": "linux", "architecture": architecture, "variant": variant}}))
         })
         .collect();
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
-    let served = images.clone();
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string()
+}
+
+fn registry() -> (Server, [Made; 3]) {
+    let images = version(0);
+    (registry_of(vec![images.clone()]).0, images)
+}
+
+/// The number says which of the versions `app:1` is.
+fn registry_of(versions: Vec<[Made; 3]>) -> (Server, Arc<AtomicUsize>) {
+    let current = Arc::new(AtomicUsize::new(0));
+    let moving = current.clone();
     let server = Server::start(move |request| {
         if request.path == "/v2/" {
             return Response::ok("{}");
         }
-        let by_digest = format!("/v2/app/manifests/{}", digest(index.as_bytes()));
-        if request.path == "/v2/app/manifests/1" || request.path == by_digest {
-            let answer = Response::ok(index.clone()).with("Content-Type", OCI_INDEX);
-            return answer.with("Docker-Content-Digest", &digest(index.as_bytes()));
-        }
-        for image in &served {
-            if request.path == format!("/v2/app/manifests/{}", digest(&image.manifest)) {
-                return Response::ok(image.manifest.clone()).with("Content-Type", OCI_MANIFEST);
+        for (number, images) in versions.iter().enumerate() {
+            let index = index(images);
+            let by_digest = format!("/v2/app/manifests/{}", digest(index.as_bytes()));
+            let is_named = request.path == "/v2/app/manifests/1" && moving.load(Ordering::SeqCst) == number;
+            if is_named || request.path == by_digest {
+                let answer = Response::ok(index.clone()).with("Content-Type", OCI_INDEX);
+                return answer.with("Docker-Content-Digest", &digest(index.as_bytes()));
             }
-            if let Some(blob) = image.blobs().into_iter().find(|blob| request.path == blob_path(blob)) {
-                return Response::ok(blob);
+            for image in images {
+                if request.path == format!("/v2/app/manifests/{}", digest(&image.manifest)) {
+                    return Response::ok(image.manifest.clone()).with("Content-Type", OCI_MANIFEST);
+                }
+                if let Some(blob) = image.blobs().into_iter().find(|blob| request.path == blob_path(blob)) {
+                    return Response::ok(blob);
+                }
             }
         }
         Response::new(404, "")
     });
-    (server, images)
+    (server, current)
 }
 
 fn image(stack: &Stack, service: &str) -> Image {
@@ -202,6 +228,46 @@ fn an_image_that_was_built_for_another_platform_is_built_again() {
     assert!(!is_due());
     file(&format!("platform: linux/{other},"), "fixed");
     assert!(!is_due());
+}
+
+#[test]
+fn a_variant_is_pulled_once_and_anew_when_that_is_asked_for() {
+    let (_, other, _) = processors();
+    let versions = [version(0), version(1)];
+    let (server, current) = registry_of(versions.to_vec());
+    let stack = Stack::new("variant", "services: {}");
+    // What `db` needs is nowhere: who pulls it fails.
+    let file = |more: &str| {
+        stack.compose(&format!(
+            "
+services:
+  web: &web {{platform: linux/{other}, image: '{0}/app:1', depends_on: [db]{more}}}
+  twin: *web
+  db: {{platform: linux/{other}, image: '{0}/none:1'}}
+",
+            server.address
+        ));
+    };
+    let up = |more: &[&str]| {
+        stack.ok(&[&["up", "--no-start", "--no-deps"], more, &["web", "twin"]].concat());
+        ["web", "twin"].map(|service| stack.record(service).image_id.to_string())
+    };
+    let asked = || server.count("/v2/app/manifests/1");
+    let [first, second] = versions.map(|images| [images[1].id(), images[1].id()]);
+    file("");
+    assert_eq!(up(&[]), first);
+    assert_eq!(asked(), 1, "each found what the other had brought");
+    current.store(1, Ordering::SeqCst);
+    assert_eq!(up(&[]), first);
+    assert_eq!(asked(), 1, "the image was here");
+    assert_eq!(up(&["--pull", "always"]), second);
+    let plan = stack.ok(&["plan", "--no-deps", "web", "twin"]);
+    assert!(plan.contains(" 0 to recreate"), "{plan}");
+    // The registry was asked just now.
+    let before = asked();
+    file(", pull_policy: daily");
+    assert_eq!(up(&[]), second);
+    assert_eq!(asked(), before);
 }
 
 #[test]
