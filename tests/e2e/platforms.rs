@@ -214,6 +214,8 @@ fn an_image_that_was_built_for_another_platform_is_built_again() {
     for (platform, expected) in [(format!("platform: linux/{other},"), other), (String::new(), own)] {
         file(&platform, "src");
         assert!(is_due(), "{platform}");
+        let told = stack.fails(&["create", "--no-build"]).stderr;
+        assert!(told.contains("that is here is for linux/") && told.contains(expected), "{told}");
         stack.ok(&["create"]);
         let built = image(&stack, "web");
         assert_eq!(built.platform, format!("linux/{expected}"));

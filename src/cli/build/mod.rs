@@ -112,7 +112,7 @@ pub fn prepare(
 /// Those of the selected services whose images have to be built.
 pub fn due(layout: &Layout, project: &Project, selection: &Selection<'_>) -> Result<Vec<String>, Error> {
     let mut due = Vec::new();
-    if selection.when == When::Never || project.services.values().all(|service| service.build.is_none()) {
+    if project.services.values().all(|service| service.build.is_none()) {
         return Ok(due);
     }
     let store = Store::open(layout)?;
@@ -122,13 +122,32 @@ pub fn due(layout: &Layout, project: &Project, selection: &Selection<'_>) -> Res
         let is_due = match selection.when {
             When::Always => true,
             _ if service.scale == 0 => false,
-            _ => policy == PullPolicy::Build || !is_here(&store, service, build)?,
+            When::Never => {
+                refuse_another_platform(&store, service, build)?;
+                false
+            }
+            When::Missing => policy == PullPolicy::Build || !is_here(&store, service, build)?,
         };
         if is_due {
             due.push(name);
         }
     }
     Ok(due)
+}
+
+/// Who wants nothing built is not given an image that is for something else either.
+fn refuse_another_platform(store: &Store, service: &Service, build: &Build) -> Result<(), Error> {
+    let reference = Reference::parse(&service.image).map_err(crate::image::ImageError::from)?;
+    match store.find(&reference)? {
+        Some(image) if !is_here(store, service, build)? => Err(Error::refused(format!(
+            "service {:?}: the image {} that is here is for {}, not for {}; without --no-build it is built again",
+            service.name,
+            service.image,
+            image.platform,
+            request::platform_to_run(service, build).unwrap_or_default()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn built<'a>(project: &'a Project, name: &str) -> Option<(&'a Service, &'a Build)> {
