@@ -49,4 +49,4 @@ pub use reference::Reference;
 pub use registry::check_login;
 pub use save::save;
 pub use store::{Hold, Image, ImageUse, InUse, Pruned, Removed, Store, Swept, Usage};
-pub use variant::{ensure_for, find_for};
+pub use variant::{ensure_for, find_for, note_built};

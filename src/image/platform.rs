@@ -1,5 +1,6 @@
 //! Which of an image's builds fits this machine. The rules are containerd's (`platforms` package).
 
+use crate::model;
 use oci_spec::image::{Descriptor, Platform};
 
 /// Operating system, architecture and variant in the words of the image specification.
@@ -40,9 +41,9 @@ fn targets(machine: &str) -> Vec<Target> {
 
 /// What fits a platform as it is written (`linux/arm64`, `linux/arm/v6`), best first.
 pub fn named(text: &str) -> Vec<Target> {
-    let mut parts = text.split('/').skip(1);
-    let (architecture, variant) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let machine = match architecture {
+    let (architecture, variant) =
+        model::Platform::whole(text).map(|named| (named.architecture, named.variant)).unwrap_or_default();
+    let machine = match architecture.as_str() {
         "amd64" => "x86_64",
         "386" => "x86",
         "arm64" => "aarch64",
@@ -51,7 +52,7 @@ pub fn named(text: &str) -> Vec<Target> {
         other => other,
     };
     let all = targets(machine);
-    let wanted = Target::new(architecture, variant);
+    let wanted = Target::new(&architecture, &variant);
     match all.iter().position(|target| *target == wanted) {
         Some(position) => all[position..].to_vec(),
         // A variant of its own, and what runs everywhere behind it.
@@ -59,10 +60,19 @@ pub fn named(text: &str) -> Vec<Target> {
     }
 }
 
-/// Whether programs for it run here as they are.
+/// Whether it is this host's own, however it is written. Another whose programs run here as well (`linux/386` beside
+/// `linux/amd64`) is not: who asks for it does not mean what a name has for this host.
 pub fn is_host(text: &str) -> bool {
-    let host = host();
-    named(text).first().is_some_and(|target| host.contains(target))
+    is_same(text, &host_name())
+}
+
+pub fn is_same(one: &str, other: &str) -> bool {
+    named(one).first() == named(other).first()
+}
+
+/// A wish for another platform than this host's.
+pub fn foreign(wanted: Option<&str>) -> Option<&str> {
+    wanted.filter(|text| !is_host(text))
 }
 
 impl Target {
@@ -123,6 +133,27 @@ mod tests {
                 .unwrap()
             })
             .collect()
+    }
+
+    #[test]
+    fn what_runs_here_as_well_is_another_platform() {
+        assert!(is_host(&host_name()));
+        assert_eq!(foreign(Some(&host_name())), None);
+        for more in host().iter().skip(1).map(Target::name) {
+            // The first level of x86-64 and the eighth of arm64 are what is meant without one.
+            let same = ["linux/amd64/v1", "linux/arm64/v8"].contains(&more.as_str());
+            assert_eq!(is_host(&more), same, "{more}");
+        }
+        for (one, other, same) in [
+            ("linux/amd64", "linux/386", false),
+            ("linux/arm64", "linux/arm/v7", false),
+            ("linux/amd64", "linux/amd64/v3", false),
+            ("linux/amd64", "linux/x86_64", true),
+            ("linux/aarch64", "linux/arm64/v8", true),
+            ("linux/arm", "linux/arm/v7", true),
+        ] {
+            assert_eq!(is_same(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]

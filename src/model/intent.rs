@@ -58,6 +58,8 @@ pub struct Up {
     pub ignore_orphans: bool,
     /// Services whose images are built before anything else. `up` has built them when it asks; `plan` only tells.
     pub builds: Vec<String>,
+    /// `--build`, for the cause.
+    pub build: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

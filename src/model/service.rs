@@ -20,7 +20,7 @@ pub struct Service {
     /// may change while the image that it leads to is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_image: Option<String>,
-    /// `linux/arm64`, where it is not this host's.
+    /// `linux/arm64`, however it was written. It may be this host's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     pub pull_policy: PullPolicy,

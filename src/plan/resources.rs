@@ -1,7 +1,7 @@
 //! Networks, volumes and images that services need: what is missing, what differs, what cannot be.
 
 use super::{Cause, Change, ObservedNetwork, PlanError, diff, scene::Scene};
-use crate::model::{MountKind, Network, Project, PullPolicy, Service};
+use crate::model::{MountKind, Network, Project, PullPolicy, Service, intent::Up};
 use indexmap::IndexMap;
 
 /// What has to be made before containers can be.
@@ -24,8 +24,7 @@ impl<'a> Needs<'a> {
         scene: &Scene<'a>,
         project: &'a Project,
         services: &[&'a Service],
-        pull: Option<PullPolicy>,
-        builds: &[String],
+        up: Option<&Up>,
     ) -> Result<Self, PlanError> {
         let mut needs = Self::default();
         for (key, network) in &project.networks {
@@ -40,10 +39,9 @@ impl<'a> Needs<'a> {
             }
         }
         for service in services {
-            if builds.contains(&service.name) {
-                needs.build(scene, service);
-            } else {
-                needs.image(scene, service, pull.unwrap_or(service.pull_policy))?;
+            match up {
+                Some(up) if up.builds.contains(&service.name) => needs.build(scene, service, up.build),
+                _ => needs.image(scene, service, up.and_then(|up| up.pull).unwrap_or(service.pull_policy))?,
             }
         }
         Ok(needs)
@@ -93,12 +91,13 @@ impl<'a> Needs<'a> {
         Ok(())
     }
 
-    fn build(&mut self, scene: &Scene<'a>, service: &'a Service) {
+    fn build(&mut self, scene: &Scene<'a>, service: &'a Service, is_asked_for: bool) {
         let there = scene.observed.images.get(service.reference()).is_some_and(Option::is_some);
         let cause = match (there, service.pull_policy) {
             (false, _) => "not built yet",
             (true, PullPolicy::Build) => "the pull policy is build",
-            (true, _) => "--build",
+            (true, _) if is_asked_for => "--build",
+            (true, _) => "the image that is here is for another platform",
         };
         self.builds.entry(service.reference()).or_insert((&service.name, Cause::new(cause)));
         let containers = scene.observed.containers.iter();

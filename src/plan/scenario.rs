@@ -381,6 +381,7 @@ fn intent(line: &str) -> Intent {
             pull: has("--pull=always").then_some(PullPolicy::Always),
             renew_anon_volumes: has("-V"),
             always_recreate_deps: has("--always-recreate-deps"),
+            build: has("--build"),
             builds: flags.iter().filter_map(|flag| flag.strip_prefix("--built=")).map(str::to_owned).collect(),
             ..Up::default()
         }),

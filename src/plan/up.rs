@@ -41,7 +41,7 @@ pub fn up(intent: &Up, project: &Project, observed: &Observed) -> Result<Plan, P
         })
         .collect();
     let services: Vec<_> = fates.iter().map(|fate| fate.service).collect();
-    let mut needs = Needs::of(&scene, project, &services, intent.pull, &intent.builds)?;
+    let mut needs = Needs::of(&scene, project, &services, Some(intent))?;
     let orphans = orphans(&scene, intent, &mut needs);
     drag_along_network_changes(&scene, project, &needs, &orphans, !intent.no_start, &mut fates)?;
     if !intent.no_deps && !intent.no_start {
@@ -73,7 +73,7 @@ pub fn run(intent: &Run, project: &Project, observed: &Observed) -> Result<Plan,
         .collect();
     let name = intent.name.clone().unwrap_or_else(|| names::oneoff(&project.name, &service.name, &intent.slug));
     let services: Vec<_> = fates.iter().map(|fate| fate.service).chain([service]).collect();
-    let needs = Needs::of(&scene, project, &services, None, &[])?;
+    let needs = Needs::of(&scene, project, &services, None)?;
     drag_along_network_changes(&scene, project, &needs, &[], true, &mut fates)?;
     if !intent.no_deps {
         bounce_dependents(&scene, &order, &mut fates);

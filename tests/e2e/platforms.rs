@@ -11,7 +11,14 @@ use super::{
 };
 use muster::image::{Image, Reference, Store};
 use serde_json::json;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// This host's processor in the words of images, another, and the number of that in an ELF header.
 const fn processors() -> (&'static str, &'static str, u16) {
@@ -31,40 +38,67 @@ fn made(architecture: &str, program: Vec<u8>) -> Made {
     Made::for_platform(architecture, vec![layer], json!({"Cmd": ["/bin/sh"]}))
 }
 
-/// A registry with `app:1` for both processors.
-fn registry() -> (Server, [Made; 2]) {
+/// A platform whose programs this host's processor runs as well.
+const fn lesser() -> (&'static str, &'static str, &'static str) {
+    if cfg!(target_arch = "x86_64") { ("linux/386", "386", "") } else { ("linux/arm/v7", "arm", "v7") }
+}
+
+/// `app:1` for both processors, and for what this host's runs as well. Each version has other layers.
+fn version(number: usize) -> [Made; 3] {
     let (own, other, machine) = processors();
-    let program = fs::read(busybox()).unwrap();
+    let mut program = fs::read(busybox()).unwrap();
+    program.resize(program.len() + number, 0);
     let mut foreign = program.clone();
     foreign[18..20].copy_from_slice(&machine.to_le_bytes());
-    let images = [made(own, program), made(other, foreign)];
-    let entries: Vec<_> = [own, other]
+    [made(own, program.clone()), made(other, foreign), made(lesser().1, program)]
+}
+
+fn index(images: &[Made; 3]) -> String {
+    let (own, other, _) = processors();
+    let (_, lesser, variant) = lesser();
+    let entries: Vec<_> = [(own, ""), (other, ""), (lesser, variant)]
         .iter()
-        .zip(&images)
-        .map(|(architecture, image)| image.entry(json!({"platform": {"os": "linux", "architecture": architecture}})))
+        .zip(images)
+        .map(|((architecture, variant), image)| {
+            image.entry(json!({"platform": {"os": "linux", "architecture": architecture, "variant": variant}}))
+        })
         .collect();
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
-    let served = images.clone();
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string()
+}
+
+fn registry() -> (Server, [Made; 3]) {
+    let images = version(0);
+    (registry_of(vec![images.clone()]).0, images)
+}
+
+/// The number says which of the versions `app:1` is.
+fn registry_of(versions: Vec<[Made; 3]>) -> (Server, Arc<AtomicUsize>) {
+    let current = Arc::new(AtomicUsize::new(0));
+    let moving = current.clone();
     let server = Server::start(move |request| {
         if request.path == "/v2/" {
             return Response::ok("{}");
         }
-        let by_digest = format!("/v2/app/manifests/{}", digest(index.as_bytes()));
-        if request.path == "/v2/app/manifests/1" || request.path == by_digest {
-            let answer = Response::ok(index.clone()).with("Content-Type", OCI_INDEX);
-            return answer.with("Docker-Content-Digest", &digest(index.as_bytes()));
-        }
-        for image in &served {
-            if request.path == format!("/v2/app/manifests/{}", digest(&image.manifest)) {
-                return Response::ok(image.manifest.clone()).with("Content-Type", OCI_MANIFEST);
+        for (number, images) in versions.iter().enumerate() {
+            let index = index(images);
+            let by_digest = format!("/v2/app/manifests/{}", digest(index.as_bytes()));
+            let is_named = request.path == "/v2/app/manifests/1" && moving.load(Ordering::SeqCst) == number;
+            if is_named || request.path == by_digest {
+                let answer = Response::ok(index.clone()).with("Content-Type", OCI_INDEX);
+                return answer.with("Docker-Content-Digest", &digest(index.as_bytes()));
             }
-            if let Some(blob) = image.blobs().into_iter().find(|blob| request.path == blob_path(blob)) {
-                return Response::ok(blob);
+            for image in images {
+                if request.path == format!("/v2/app/manifests/{}", digest(&image.manifest)) {
+                    return Response::ok(image.manifest.clone()).with("Content-Type", OCI_MANIFEST);
+                }
+                if let Some(blob) = image.blobs().into_iter().find(|blob| request.path == blob_path(blob)) {
+                    return Response::ok(blob);
+                }
             }
         }
         Response::new(404, "")
     });
-    (server, images)
+    (server, current)
 }
 
 fn image(stack: &Stack, service: &str) -> Image {
@@ -133,6 +167,112 @@ LABEL arch=$TARGETARCH
 }
 
 #[test]
+fn what_runs_here_as_well_is_not_taken_for_this_hosts() {
+    let (own, other, _) = processors();
+    let (platform, lesser, _) = lesser();
+    let (server, images) = registry();
+    let base = format!("{}/app:1", server.address);
+    let stack = Stack::new("lesser", "services: {}");
+    stack.write("own/Dockerfile", &format!("FROM {base}\nLABEL is=own\n"));
+    stack.write("from/Dockerfile", &format!("FROM --platform={platform} {base}\nLABEL is=from\n"));
+    stack.compose(&format!(
+        "
+services:
+  own: {{build: own}}
+  from: {{build: from}}
+  by_service: {{platform: {platform}, build: own}}
+  pulled: {{platform: {platform}, image: '{base}'}}
+"
+    ));
+    stack.ok(&["build", "own"]);
+    stack.ok(&["create"]);
+    for (service, is) in [("own", own), ("from", lesser), ("by_service", lesser)] {
+        assert_eq!(file(&image(&stack, service), "arch").as_deref(), Some(is), "{service}");
+    }
+    assert_eq!(stack.record("pulled").image_id.to_string(), images[2].id());
+    // None of these is this host's own.
+    stack.compose(&format!("services: {{web: {{build: {{context: own, platforms: [{platform}, linux/{other}]}}}}}}"));
+    let told = stack.fails(&["create"]).stderr;
+    assert!(told.contains("at once are not supported"), "{told}");
+}
+
+#[test]
+fn an_image_that_was_built_for_another_platform_is_built_again() {
+    let (own, other, _) = processors();
+    let (server, _) = registry();
+    let stack = Stack::new("moved", "services: {}");
+    stack.write("src/Dockerfile", &format!("FROM {}/app:1\nLABEL a=b\n", server.address));
+    let file = |platform: &str, dir: &str| stack.compose(&format!("services: {{web: {{{platform} build: {dir}}}}}"));
+    let is_due = || {
+        let plan = stack.ok(&["plan"]);
+        assert_eq!(plan.contains("is for another platform"), plan.contains("1 to build"), "{plan}");
+        plan.contains("1 to build")
+    };
+    file("", "src");
+    stack.ok(&["create"]);
+    assert!(!is_due());
+    for (platform, expected) in [(format!("platform: linux/{other},"), other), (String::new(), own)] {
+        file(&platform, "src");
+        assert!(is_due(), "{platform}");
+        let told = stack.fails(&["create", "--no-build"]).stderr;
+        assert!(told.contains("that is here is for linux/") && told.contains(expected), "{told}");
+        stack.ok(&["create"]);
+        let built = image(&stack, "web");
+        assert_eq!(built.platform, format!("linux/{expected}"));
+        assert_eq!(stack.record("web").image_id, built.id);
+        assert!(!is_due(), "{platform}");
+    }
+    // The Dockerfile has the last word: there is nothing that another build would change.
+    stack.write("fixed/Dockerfile", &format!("FROM --platform=linux/{other} {}/app:1\n", server.address));
+    file("", "fixed");
+    stack.ok(&["build"]);
+    assert_eq!(image(&stack, "web").platform, format!("linux/{other}"));
+    assert!(!is_due());
+    file(&format!("platform: linux/{other},"), "fixed");
+    assert!(!is_due());
+}
+
+#[test]
+fn a_variant_is_pulled_once_and_anew_when_that_is_asked_for() {
+    let (_, other, _) = processors();
+    let versions = [version(0), version(1)];
+    let (server, current) = registry_of(versions.to_vec());
+    let stack = Stack::new("variant", "services: {}");
+    // What `db` needs is nowhere: who pulls it fails.
+    let file = |more: &str| {
+        stack.compose(&format!(
+            "
+services:
+  web: &web {{platform: linux/{other}, image: '{0}/app:1', depends_on: [db]{more}}}
+  twin: *web
+  db: {{platform: linux/{other}, image: '{0}/none:1'}}
+",
+            server.address
+        ));
+    };
+    let up = |more: &[&str]| {
+        stack.ok(&[&["up", "--no-start", "--no-deps"], more, &["web", "twin"]].concat());
+        ["web", "twin"].map(|service| stack.record(service).image_id.to_string())
+    };
+    let asked = || server.count("/v2/app/manifests/1");
+    let [first, second] = versions.map(|images| [images[1].id(), images[1].id()]);
+    file("");
+    assert_eq!(up(&[]), first);
+    assert_eq!(asked(), 1, "each found what the other had brought");
+    current.store(1, Ordering::SeqCst);
+    assert_eq!(up(&[]), first);
+    assert_eq!(asked(), 1, "the image was here");
+    assert_eq!(up(&["--pull", "always"]), second);
+    let plan = stack.ok(&["plan", "--no-deps", "web", "twin"]);
+    assert!(plan.contains(" 0 to recreate"), "{plan}");
+    // The registry was asked just now.
+    let before = asked();
+    file(", pull_policy: daily");
+    assert_eq!(up(&[]), second);
+    assert_eq!(asked(), before);
+}
+
+#[test]
 fn what_cannot_run_here_is_told_with_what_would_help() {
     let (_, other, _) = processors();
     let (server, images) = registry();
@@ -175,4 +315,15 @@ fn of_several_platforms_one_is_built_to_be_run_and_all_are_refused() {
     assert!(told.contains("build.platforms") && told.contains("at once are not supported"), "{told}");
     stack.up();
     assert_eq!(image(&stack, "web").platform, format!("linux/{own}"));
+    stack.ok(&["down", "--rmi", "all"]);
+    // The service says which, in whatever words.
+    let alias = if own == "amd64" { "x86_64" } else { "aarch64" };
+    for (word, expected) in [(own, own), (alias, own), (other, other)] {
+        stack.compose(&format!(
+            "services: {{web: {{platform: linux/{word}, build: {{context: src, platforms: [linux/arm/v6, linux/{word}], \
+             additional_contexts: {{root: '{root}'}}}}}}}}"
+        ));
+        stack.ok(&["build"]);
+        assert_eq!(image(&stack, "web").platform, format!("linux/{expected}"));
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! What Docker's document does not know is dropped, as BuildKit does.
 
-use super::platform::Platform;
+use crate::model::Platform;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

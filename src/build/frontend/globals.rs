@@ -4,9 +4,11 @@ use super::{
     Options,
     env::Env,
     error::{Error, Problem},
-    platform::Platform,
 };
-use crate::build::dockerfile::{Command, Dockerfile, Lexer, Place};
+use crate::{
+    build::dockerfile::{Command, Dockerfile, Lexer, Place},
+    model::Platform,
+};
 
 /// They reach RUN without ARG, and neither the image nor the cache's key.
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];

@@ -21,7 +21,6 @@ mod globals;
 mod history;
 mod mount;
 mod paths;
-mod platform;
 mod prune;
 mod run;
 mod settle;
@@ -33,8 +32,8 @@ mod tests;
 mod walk;
 mod warning;
 
+pub use crate::model::Platform;
 pub use error::{Error, MountProblem, Problem};
-pub use platform::Platform;
 pub use warning::{Hint, Warning};
 
 use super::{

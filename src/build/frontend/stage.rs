@@ -4,12 +4,12 @@ use super::{
     NamedContext, Options,
     error::{Error, Problem},
     globals::Globals,
-    platform::Platform,
     warning::{Hint, Warning},
 };
 use crate::{
     build::dockerfile::{self, Command, Dockerfile, Instruction, Lexer, Place, nearest},
     image::Reference,
+    model::Platform,
 };
 use std::sync::Arc;
 

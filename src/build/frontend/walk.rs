@@ -7,14 +7,16 @@ use super::{
     error::{Error, Problem},
     globals::{self, Globals},
     history,
-    platform::Platform,
     prune::prune,
     stage::{Origin, Stage, StageCommand, Stages},
     warning::{Hint, Warning},
 };
-use crate::build::{
-    dockerfile::{Command, Dockerfile, Lexer, Place, nearest},
-    op::{Base, Copy, CopySource, History, Op, Outcome, Plan, Source, Step, StepId, Unpack},
+use crate::{
+    build::{
+        dockerfile::{Command, Dockerfile, Lexer, Place, nearest},
+        op::{Base, Copy, CopySource, History, Op, Outcome, Plan, Source, Step, StepId, Unpack},
+    },
+    model::Platform,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,7 +26,7 @@ pub use bake::file as bake_file;
 pub use bases::bases;
 pub use check::check;
 pub use remote::fetch_quietly;
-pub use request::Overrides;
+pub use request::{Overrides, platform_to_run};
 
 use super::{
     apply::{self, interrupted},
@@ -38,8 +38,8 @@ use super::{
 use crate::{
     build::{Event, op::StepId},
     compose::built_image,
-    image::{Credentials, Image, Reference, Store},
-    model::{Project, PullPolicy},
+    image::{self, Credentials, Image, Reference, Store, platform},
+    model::{Build, Project, PullPolicy, Service},
     state::Layout,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -93,13 +93,14 @@ pub fn prepare(
         return Ok(());
     }
     for name in closure(project, selection.named, selection.with_dependencies) {
-        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let Some((service, build)) = built(project, &name) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
         // A name that was made up belongs to no registry.
         let made_up = service.image == built_image(&project.name, &name);
         if policy == PullPolicy::Always && selection.when != When::Always && !made_up {
             // What cannot be pulled can still be built.
-            let image = Wanted { name: service.image.clone(), policy, platform: None };
+            let platform = request::platform_to_run(service, build).filter(|platform| !platform::is_host(platform));
+            let image = Wanted { name: service.image.clone(), policy, platform };
             fetch::pull(cx, &[image], mode, None)?;
         }
     }
@@ -114,28 +115,57 @@ pub fn prepare(
 /// Those of the selected services whose images have to be built.
 pub fn due(layout: &Layout, project: &Project, selection: &Selection<'_>) -> Result<Vec<String>, Error> {
     let mut due = Vec::new();
-    if selection.when == When::Never || project.services.values().all(|service| service.build.is_none()) {
+    if project.services.values().all(|service| service.build.is_none()) {
         return Ok(due);
     }
     let store = Store::open(layout)?;
     for name in closure(project, selection.named, selection.with_dependencies) {
-        let Some(service) = project.services.get(&name).filter(|service| service.build.is_some()) else { continue };
+        let Some((service, build)) = built(project, &name) else { continue };
         let policy = selection.pull.unwrap_or(service.pull_policy);
-        let build = match selection.when {
+        let is_due = match selection.when {
             When::Always => true,
             _ if service.scale == 0 => false,
-            _ => policy == PullPolicy::Build || !is_here(&store, &service.image)?,
+            When::Never => {
+                refuse_another_platform(&store, service, build)?;
+                false
+            }
+            When::Missing => policy == PullPolicy::Build || !is_here(&store, service, build)?,
         };
-        if build {
+        if is_due {
             due.push(name);
         }
     }
     Ok(due)
 }
 
-fn is_here(store: &Store, image: &str) -> Result<bool, Error> {
-    let reference = Reference::parse(image).map_err(crate::image::ImageError::from)?;
-    Ok(store.find(&reference)?.is_some())
+/// Who wants nothing built is not given an image that is for something else either.
+fn refuse_another_platform(store: &Store, service: &Service, build: &Build) -> Result<(), Error> {
+    let reference = Reference::parse(&service.image).map_err(crate::image::ImageError::from)?;
+    match store.find(&reference)? {
+        Some(image) if !is_here(store, service, build)? => Err(Error::refused(format!(
+            "service {:?}: the image {} that is here is for {}, not for {}; without --no-build it is built again",
+            service.name,
+            service.image,
+            image.platform,
+            request::platform_to_run(service, build).unwrap_or_default()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn built<'a>(project: &'a Project, name: &str) -> Option<(&'a Service, &'a Build)> {
+    let service = project.services.get(name)?;
+    Some((service, service.build.as_ref()?))
+}
+
+/// As docker compose: an image for another platform than the service asks for now does not count.
+fn is_here(store: &Store, service: &Service, build: &Build) -> Result<bool, Error> {
+    let reference = Reference::parse(&service.image).map_err(crate::image::ImageError::from)?;
+    let image = match request::platform_to_run(service, build) {
+        Some(platform) => image::find_for(store, &reference, &platform)?,
+        None => store.find(&reference)?,
+    };
+    Ok(image.is_some())
 }
 
 /// `named` and, if asked for, all that they depend on; every service where none is named. In the order of the model.

@@ -71,7 +71,7 @@ impl Build<'_> {
         titles.push((EXPORT, format!("[{}] exporting to image", request.service)));
         let _ = self.news.send(News::Titles { build: self.number, titles });
         let (news, number) = (self.news.clone(), self.number);
-        let Request { service, file, text, inputs, mut engine, .. } = request;
+        let Request { service, file, text, inputs, mut engine, frontend, .. } = request;
         engine.share.credentials = self.site.credentials.clone();
         let named = service.clone();
         let report: crate::build::Report = Arc::new(move |told| {
@@ -82,9 +82,12 @@ impl Build<'_> {
                 other => event(number, other),
             });
         });
-        build::build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
+        let image = build::build(&self.site.store, &self.site.layout, plan, inputs, engine, report)
             .await
-            .map_err(|error| failed(&service, &file, &text, &error))
+            .map_err(|error| failed(&service, &file, &text, &error))?;
+        let platform = frontend.platform.as_ref().unwrap_or(&frontend.build_platform);
+        image::note_built(&self.site.store, &image, &platform.to_string())?;
+        Ok(image)
     }
 
     /// Asks for configurations until no more are needed: a trigger of one base may lead to another.

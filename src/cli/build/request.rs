@@ -248,6 +248,13 @@ fn options(
     })
 }
 
+/// What an image that is to run here is built for. `None` where that is not said: of several, none is this host's.
+pub fn platform_to_run(service: &Service, build: &model::Build) -> Option<String> {
+    let overrides = Overrides { to_run: true, ..Overrides::default() };
+    let wanted = wanted_platform(service, build, &overrides).ok()?;
+    Some(wanted.map_or_else(platform::host_name, str::to_owned))
+}
+
 /// The one platform that an image is built for: the service's, or the only one that the build has. Where it has several
 /// and one is to run, this host's.
 fn wanted_platform<'a>(

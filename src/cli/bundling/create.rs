@@ -9,6 +9,7 @@ use crate::{
         context::Context,
         exit::Error,
         fetch::{self, Wanted},
+        variants,
     },
     compose::{self, Loaded, Phases, Purpose},
     image::{Digest, ImageError, Reference, Store, platform},
@@ -37,8 +38,8 @@ pub fn create(cx: &mut Context, wish: &Wish<'_>) -> Result<Index, Error> {
     let chosen = build::closure(&loaded.project, wish.services, true);
     let services: Vec<Service> = chosen.iter().filter_map(|name| loaded.project.services.get(name)).cloned().collect();
     refuse_directories(&services)?;
-    if let Some(service) = services.iter().find(|service| service.platform.is_some()) {
-        let platform = service.platform.as_deref().unwrap_or_default();
+    if let Some((service, platform)) = services.iter().find_map(|service| Some((service, variants::foreign(service)?)))
+    {
         return Err(Error::refused(format!(
             "service {:?} is for {platform}: a bundle has images of this host's platform alone",
             service.name

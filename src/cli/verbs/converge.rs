@@ -112,7 +112,6 @@ impl Creation {
         let mut loaded = cx.load(&self.services, Purpose::Run)?;
         apply_scale(&mut loaded.project, &self.scale)?;
         cx.follow_lock(&mut loaded, self.locked)?;
-        cx.adopt_variants(&mut loaded.project)?;
         Ok(loaded)
     }
 
@@ -124,7 +123,7 @@ impl Creation {
             false => cx.progress_mode(&loaded.environment),
         };
         build::prepare(cx, &loaded.project, &loaded.environment, &selection, mode)?;
-        cx.bring_variants(&mut loaded.project, &self.services, selection.pull, mode)
+        cx.bring_variants(&mut loaded.project, &selection, mode)
     }
 
     /// Services whose images `build_images` would build.
@@ -165,6 +164,7 @@ impl Creation {
             remove_orphans: self.remove_orphans || (!ignore_orphans && is_set("COMPOSE_REMOVE_ORPHANS")),
             ignore_orphans,
             pull: self.pull.and_then(Pull::policy),
+            build: self.build,
             ..Up::default()
         })
     }

@@ -27,9 +27,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args, cx: &mut Context) -> Outcome {
-    let loaded = args.flags.creation.load(cx)?;
+    let mut loaded = args.flags.creation.load(cx)?;
     let project = loaded.project.name.clone();
     let builds = args.flags.creation.builds(cx, &loaded, !args.flags.no_deps)?;
+    // What `up` would bring first is not here yet: what is here has to do.
+    cx.adopt_variants(&mut loaded.project)?;
     let intent = Intent::Up(Up { builds, ..args.flags.up(cx, &loaded)? });
     let request = converge::request(cx, loaded, intent, None)?;
     let door = Door::new(cx, &project);

@@ -8,6 +8,7 @@ use crate::{
         output::progress::Mode,
     },
     compose::{self, Purpose},
+    image::platform,
     model::{Project, PullPolicy, Service},
 };
 use indexmap::IndexMap;
@@ -87,7 +88,8 @@ fn wanted(args: &Args, project: &Project) -> Vec<Wanted> {
             continue;
         }
         let policy = if args.policy == Some(Policy::Missing) { PullPolicy::Missing } else { PullPolicy::Always };
-        images.insert((service.reference().to_owned(), service.platform.clone()), policy);
+        let platform = platform::foreign(service.platform.as_deref()).map(str::to_owned);
+        images.insert((service.reference().to_owned(), platform), policy);
     }
     images.into_iter().map(|((name, platform), policy)| Wanted { name, policy, platform }).collect()
 }

@@ -133,8 +133,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
     };
     let building = if args.quiet_build { Mode::Quiet } else { mode };
     build::prepare(cx, &loaded.project, &loaded.environment, &selection, building)?;
-    let pull = selection.pull;
-    cx.bring_variants(&mut loaded.project, std::slice::from_ref(&args.service), pull, mode)?;
+    cx.bring_variants(&mut loaded.project, &selection, mode)?;
     let project = loaded.project.name.clone();
     let intent = Intent::Run(intent::Run {
         service: args.service.clone(),

@@ -45,7 +45,7 @@ pub fn run(args: Args, cx: &mut Context) -> Outcome {
         let selection =
             build::Selection { named: &args.services, with_dependencies: true, pull: None, when: When::Missing };
         build::prepare(cx, &project, &loaded.environment, &selection, mode)?;
-        cx.bring_variants(&mut loaded.project, &args.services, None, mode)?;
+        cx.bring_variants(&mut loaded.project, &selection, mode)?;
         let intent = Intent::Up(Up { services: args.services, ..Up::default() });
         let apply = converge::request(cx, loaded, intent, None)?;
         let order = Order { project: project.name, apply, mode, quiet_pull: args.quiet };

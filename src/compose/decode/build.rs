@@ -188,6 +188,9 @@ secrets: {k: {file: key}}
         let (run, build) = (told(Purpose::Run), told(Purpose::Build));
         assert!(run.contains("cgroup_parent") && run.contains("windows"), "{run}");
         assert!(!build.contains("cgroup_parent") && build.contains("windows"), "{build}");
+        let text = "services: {web: {platform: windows/amd64, build: .}}";
+        let of_service = service_for(text, Purpose::Build).unwrap_err();
+        assert!(of_service.contains("`services.web.platform`: the platform \"windows/amd64\""), "{of_service}");
         assert_eq!(told(Purpose::Look), "");
     }
 
@@ -203,12 +206,23 @@ secrets: {k: {file: key}}
     }
 
     #[test]
-    fn platforms_are_kept_where_they_are_not_this_hosts() {
-        let service =
-            service("services: {web: {platform: linux/s390x, build: {context: ., platforms: [linux/s390x]}}}").unwrap();
-        assert_eq!(
-            (service.platform.as_deref(), &*service.build.unwrap().platforms),
-            (Some("linux/s390x"), &["linux/s390x".to_owned()][..])
-        );
+    fn platforms_are_kept_in_the_one_form_that_stands_for_all_of_theirs() {
+        for (text, platform) in [
+            ("linux/s390x", "linux/s390x"),
+            ("linux/amd64", "linux/amd64"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/x86_64", "linux/amd64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm", "linux/arm/v7"),
+        ] {
+            let service = service(&format!(
+                "services: {{web: {{platform: {text}, build: {{context: ., platforms: [{text}]}}}}}}"
+            ));
+            let service = service.unwrap();
+            assert_eq!(service.platform.as_deref(), Some(platform));
+            assert_eq!(service.build.unwrap().platforms, [platform]);
+        }
+        assert_eq!(service("services: {web: {platform: linux, build: .}}").unwrap().platform, None);
     }
 }

@@ -41,6 +41,9 @@ pub fn check_builds(root: &Rc<Node>, wanted: &IndexSet<String>, findings: &mut V
             && let Some(build) = named.at.node.get("build")
         {
             decoder.build(&named.at.key("build", &build.value));
+            if let Some(platform) = named.at.node.get("platform") {
+                decoder.platform(&named.at.key("platform", &platform.value));
+            }
         }
     }
 }

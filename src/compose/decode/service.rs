@@ -8,7 +8,7 @@ use super::{
     logging,
     shape::Named,
 };
-use crate::model::{NetworkMode, PullPolicy, RestartPolicy, Service};
+use crate::model::{NetworkMode, Platform, PullPolicy, RestartPolicy, Service};
 
 /// A service, before what it says twice is one.
 #[derive(Debug)]
@@ -60,21 +60,6 @@ macro_rules! set {
             }
         })
     };
-}
-
-/// Names of this host's processor in image platforms.
-const HOST_ARCHITECTURE: &[&str] = if cfg!(target_arch = "x86_64") {
-    &["amd64", "x86_64"]
-} else if cfg!(target_arch = "aarch64") {
-    &["arm64", "aarch64"]
-} else if cfg!(target_arch = "riscv64") {
-    &["riscv64"]
-} else {
-    &[]
-};
-
-fn is_host(platform: &str) -> bool {
-    platform.split('/').nth(1).is_none_or(|architecture| HOST_ARCHITECTURE.contains(&architecture))
 }
 
 pub const WINDOWS: &str = "it is for Windows containers";
@@ -153,7 +138,7 @@ pub const FIELDS: &[Field<ServiceDraft>] = &[
         .map(|score| i32::try_from(score).ok())),
     Later("pid"),
     set!("pids_limit", resources.pids, |d, at| Some(d.pids_limit(at))),
-    Read("platform", |d, at, s| s.service.platform = d.platform(at).filter(|text| !is_host(text))),
+    Read("platform", |d, at, s| s.service.platform = d.platform(at)),
     set!("ports", ports, |d, at| Some(d.ports(at))),
     Later("post_start"),
     Later("pre_start"),
@@ -228,14 +213,14 @@ impl Decoder<'_> {
         }
     }
 
-    /// Operating system and processor; Linux is the one that runs here.
+    /// Operating system and processor, in the one form that stands for all of theirs; Linux is the one that runs here.
     pub fn platform(&mut self, at: &At<'_>) -> Option<String> {
         let text = self.text(at).filter(|text| !text.is_empty())?;
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts.as_slice() {
-            ["linux"] => None,
-            ["linux", _] | ["linux", _, _] if parts.iter().all(|part| !part.is_empty()) => Some(text),
-            _ => {
+        let linux = Platform { os: "linux".to_owned(), architecture: String::new(), variant: String::new() };
+        match Platform::parse(&text, &linux).filter(|platform| platform.os == "linux") {
+            // `linux` alone says nothing about the processor.
+            Some(platform) => Some(platform.to_string()).filter(|_| !platform.architecture.is_empty()),
+            None => {
                 self.later(at, format!("the platform \"{text}\""));
                 None
             }

@@ -25,6 +25,7 @@ mod workshop;
 pub use remove::{InUse, Pruned, Removed, Swept};
 pub use session::Hold;
 pub use usage::{ImageUse, Usage};
+pub(in crate::image) use variant::Note;
 pub use workshop::{BuiltImage, BuiltLayer, ImageLayer, Workshop};
 
 pub(super) use index::Entry;
