@@ -8,6 +8,10 @@ use muster::build::{
     engine,
     op::{Network, Plan},
 };
+use muster::runtime::{
+    cgroup::Cgroup,
+    spec::{CgroupSpec, Limits},
+};
 use std::{
     fs,
     path::Path,
@@ -23,6 +27,7 @@ pub const TESTS: &[Test] = &[
         steps_on_the_network_that_are_dropped_together_leave_it,
     ),
     ("a_build_that_is_killed_takes_its_programs_along", a_build_that_is_killed_takes_its_programs_along),
+    ("what_is_left_is_known_by_its_session", what_is_left_is_known_by_its_session),
     ("killed_at_any_moment_the_next_build_finishes", killed_at_any_moment_the_next_build_finishes),
     ("two_processes_build_the_same_at_once", two_processes_build_the_same_at_once),
     ("a_full_disk_is_told_and_forgotten", a_full_disk_is_told_and_forgotten),
@@ -177,6 +182,44 @@ fn a_build_that_is_killed_takes_its_programs_along() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*world.dir.to_string_lossy()));
     world.build(busy());
+    world.assert_clean();
+}
+
+/// Goes with the test, however that ends.
+struct Gone(Cgroup);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.remove();
+    }
+}
+
+fn what_is_left_is_known_by_its_session() {
+    let world = World::new();
+    // Its network stays.
+    let mut child = start(&world, "endless");
+    until("it runs", || programs(&world) >= 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("its programs end", || programs(&world) == 0 && world.cgroups().is_empty());
+    assert_ne!(fs::read_dir(world.dir.join("data/networks")).unwrap().count(), 0);
+    // As the command line has them beside the engine's, for sources and for keys.
+    let held = world.store.workshop().unwrap();
+    let session = held.path().file_name().unwrap().to_str().unwrap();
+    let top = Path::new("muster").join(world.cgroups_name());
+    let make = |name: &str| {
+        let spec = CgroupSpec { path: top.join(name), limits: Limits::default() };
+        Gone(Cgroup::create(&spec).unwrap())
+    };
+    let living = format!("{session}-0123");
+    let made = [make(&living), make("session-dead-4567")];
+    let mut plans = Plans::new();
+    let base = plans.base();
+    world.build(plans.plan(base));
+    let left = Cgroup::names_below(&top);
+    drop(made);
+    assert_eq!(left, [living.as_str()]);
+    drop(held);
     world.assert_clean();
 }
 

@@ -163,9 +163,14 @@ impl World {
         assert_eq!(self.cgroups(), Vec::<PathBuf>::new(), "cgroups");
     }
 
-    pub fn cgroups(&self) -> Vec<PathBuf> {
+    /// Of the cgroup above those of the steps of this world.
+    pub fn cgroups_name(&self) -> String {
         let digest = muster::image::Digest::of(self.dir.join("data").as_os_str().as_encoded_bytes()).hex();
-        let name = format!(".build-{}", &digest[..8]);
+        format!(".build-{}", &digest[..8])
+    }
+
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let name = self.cgroups_name();
         let tops = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
         let tops = tops.chain(["/sys/fs/cgroup".into()]);
         tops.map(|top: PathBuf| top.join("muster").join(&name)).filter(|path| path.exists()).collect()

@@ -152,14 +152,14 @@ async fn open(
     report: Report,
 ) -> Result<Arc<Engine>, StepError> {
     let (store, layout) = (store.clone(), layout.clone());
-    let (engine, stale) = tokio::task::spawn_blocking(move || {
+    let engine = tokio::task::spawn_blocking(move || {
         let workshop = store.workshop()?;
         let cache = Cache::open(&layout)?;
         let processors = std::thread::available_parallelism().map_or(4, std::num::NonZero::get);
         let session = workshop.path().file_name().unwrap_or_default().to_owned();
         let private = layout.run_builds().join(&session);
         let cgroups = cgroups_of(&layout);
-        let stale = sweep(&layout, &workshop, &cgroups);
+        sweep(&layout, &workshop, &cgroups);
         let contexts = inputs.context.iter().map(|context| (String::new(), context));
         let contexts = contexts.chain(inputs.named.iter().map(|(name, context)| (name.clone(), context)));
         let seen = contexts.map(|(name, context)| (name, Arc::new(Seen::open(&layout, &context.dir)))).collect();
@@ -183,11 +183,11 @@ async fn open(
             private,
             layout,
         };
-        Ok::<_, StepError>((Arc::new(engine), stale))
+        Ok::<_, StepError>(Arc::new(engine))
     })
     .await
     .map_err(|error| StepError::Abandoned(error.to_string()))??;
-    if stale && let Err(error) = run::network::sweep(&engine.layout).await {
+    if let Err(error) = run::network::sweep(&engine.layout).await {
         tracing::debug!(%error, "the network of a killed build is left to the next");
     }
     Ok(engine)
@@ -199,29 +199,24 @@ fn cgroups_of(layout: &Layout) -> PathBuf {
     PathBuf::from("muster").join(format!(".build-{}", &store[..8]))
 }
 
-/// Removes what builds that were killed have left outside of their sessions, which the store has swept already. Whether
-/// there may be more.
-fn sweep(layout: &Layout, workshop: &crate::image::store::Workshop, cgroups: &Path) -> bool {
+/// Removes what builds that were killed have left outside of their sessions, which the store has swept already. What is
+/// of use has the name of a session that lives: of whatever process, and this one may hold several.
+fn sweep(layout: &Layout, workshop: &crate::image::store::Workshop, cgroups: &Path) {
     let sessions = workshop.path().parent().unwrap_or(Path::new("/"));
-    let mut alone = true;
     for entry in std::fs::read_dir(layout.run_builds()).into_iter().flatten().flatten() {
         if !sessions.join(entry.file_name()).exists() {
             let _ = tree::remove(&entry.path());
         }
     }
-    for entry in std::fs::read_dir(sessions).into_iter().flatten().flatten() {
-        alone &= entry.path() == workshop.path();
-    }
-    // With nobody else at work every cgroup is of somebody who is gone.
-    if alone {
-        for name in Cgroup::names_below(cgroups) {
-            if let Ok(cgroup) = Cgroup::open(&cgroups.join(name)) {
-                let _ = cgroup.kill();
-                let _ = cgroup.remove();
-            }
+    for name in Cgroup::names_below(cgroups) {
+        let session = name.to_str().and_then(|name| Some(name.rsplit_once('-')?.0));
+        if session.is_some_and(|session| !sessions.join(session).exists())
+            && let Ok(cgroup) = Cgroup::open(&cgroups.join(&name))
+        {
+            let _ = cgroup.kill();
+            let _ = cgroup.remove();
         }
     }
-    alone
 }
 
 /// What is at work in a build.

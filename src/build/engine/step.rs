@@ -62,8 +62,8 @@ pub struct Engine {
     pub fetchers: Semaphore,
     pub imports: Imports,
     pub numbers: Numbers,
-    /// Below it the cgroups of steps.
-    pub cgroups: PathBuf,
+    /// Below it the cgroups of the steps of all builds.
+    pub(super) cgroups: PathBuf,
     pub(super) seen: HashMap<String, Arc<Seen>>,
     pub(super) scans: copy::scan::Scans,
     pub(super) program: Mutex<Option<Arc<OwnedFd>>>,
@@ -197,6 +197,12 @@ impl Engine {
     }
 
     /// A directory below the run directory, for what shall touch no disk. It goes with the build.
+    /// With the name of the session: whoever sweeps knows by it whether somebody lives who uses the cgroup.
+    pub fn cgroup(&self, name: &str) -> PathBuf {
+        let session = self.workshop.path().file_name().unwrap_or_default().to_string_lossy();
+        self.cgroups.join(format!("{session}-{name}"))
+    }
+
     pub fn private_dir(&self) -> Result<&Path> {
         use std::os::unix::fs::DirBuilderExt;
         let path = &self.private;

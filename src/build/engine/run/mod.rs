@@ -184,7 +184,7 @@ fn spec(
             Network::None => NetNamespace::New,
             Network::Host => NetNamespace::Host,
         },
-        cgroup: CgroupSpec { path: engine.cgroups.join(&container[..16]), limits: Limits::default() },
+        cgroup: CgroupSpec { path: engine.cgroup(&container[..16]), limits: Limits::default() },
         id: container,
         shm_size: run.shm_size.unwrap_or(SHM_SIZE),
         sysctls: BTreeMap::new(),
