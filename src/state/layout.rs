@@ -78,6 +78,11 @@ impl Layout {
         self.build_contexts().join(name)
     }
 
+    /// Home of the git that fetches sources, with the keys of hosts that it has met.
+    pub fn build_git(&self) -> PathBuf {
+        self.build().join("git")
+    }
+
     pub fn build_remotes(&self) -> PathBuf {
         self.build().join("remotes")
     }

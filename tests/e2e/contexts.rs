@@ -155,7 +155,7 @@ fn steps(ran: &Ran, state: &str) -> usize {
 fn kept(stack: &Stack) -> Vec<String> {
     let remotes = stack.ground.layout().build_remotes();
     let mut names = Vec::new();
-    for remote in fs::read_dir(remotes).unwrap().flatten().filter(|entry| entry.file_name() != "home") {
+    for remote in fs::read_dir(remotes).unwrap().flatten() {
         for entry in fs::read_dir(remote.path()).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             names.push(name.split('-').next().unwrap().to_owned());
@@ -243,6 +243,25 @@ fn a_repository_is_a_context_by_branch_tag_and_commit() {
     let pruned = stack.run(&["builder", "prune", "-a", "-f"]);
     assert_eq!(pruned.code, 0, "{pruned:#?}");
     assert_eq!(fs::read_dir(stack.ground.layout().build_remotes()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_key_of_a_host_is_remembered_when_everything_is_pruned() {
+    let stack = stack("gitkeys", &[("a", context("ssh://git@127.0.0.1:1/x.git"))]);
+    // Where the ssh of git notes keys is told by the ssh itself.
+    let path = stack.directory().join("bin");
+    fs::create_dir(&path).unwrap();
+    let script = "#!/bin/sh\nfor word; do case $word in UserKnownHostsFile=*) f=${word#*=\\\"}; echo key > \"${f%%\\\"*}\";; esac; \
+                  done\nexit 255\n";
+    fs::write(path.join("ssh"), script).unwrap();
+    fs::set_permissions(path.join("ssh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = stack.command(&["build"]);
+    let paths = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
+    assert_ne!(super::stack::run(command.env("PATH", paths)).code, 0);
+    let known = || fs::read_to_string(stack.ground.layout().build_git().join("known_hosts")).unwrap_or_default();
+    assert_eq!(known(), "key\n");
+    stack.ok(&["builder", "prune", "-a", "-f"]);
+    assert_eq!(known(), "key\n");
 }
 
 #[test]

@@ -48,7 +48,7 @@ struct Resolved {
 /// The files of what `url` names. With `keep_git_dir` the directory is a repository itself.
 pub async fn checkout(layout: &Layout, access: &Access, url: &GitUrl, keep_git_dir: bool) -> Result<Tree> {
     let place = Place::open(layout, &url.remote).await?;
-    let git = Git::new(url, access, layout.build_remote("home"))?;
+    let git = Git::new(url, access, layout.build_git())?;
     let subdir = clean(url)?;
     // As BuildKit has it: the directory of git is of the whole.
     let keep = keep_git_dir && subdir.as_os_str().is_empty();
