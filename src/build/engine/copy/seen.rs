@@ -51,7 +51,11 @@ impl Seen {
     /// Of the context at `dir`. What cannot be read is forgotten: it costs time and nothing else.
     pub fn open(layout: &Layout, dir: &Path) -> Self {
         let name = Digest::of(dir.as_os_str().as_encoded_bytes()).hex();
-        let file = layout.build_context(&name[..32]);
+        let name = &name[..32];
+        let file = match tree_of(layout, dir) {
+            Some(tree) => tree.join(format!("seen-{name}")),
+            None => layout.build_context(name),
+        };
         let known = std::fs::read(&file).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
         Self { file, state: Mutex::new(State { known, changed: false }) }
     }
@@ -87,6 +91,14 @@ impl Seen {
         }
         record::write_bytes(&self.file, &bytes, Durability::Volatile).map_err(StepError::from)
     }
+}
+
+/// The tree of a remote that the directory is in. It goes one day, and what is remembered of it goes with it.
+fn tree_of(layout: &Layout, dir: &Path) -> Option<PathBuf> {
+    let remotes = layout.build_remotes();
+    let mut parts = dir.strip_prefix(&remotes).ok()?.iter();
+    let (remote, trees, name) = (parts.next()?, parts.next()?, parts.next()?);
+    (trees == "trees").then(|| remotes.join(remote).join(trees).join(name))
 }
 
 impl Known {
@@ -165,5 +177,25 @@ mod tests {
         assert_eq!(again.digest(Path::new("file"), &old), Some(Digest::of(b"text")));
         assert_eq!(again.digest(Path::new("file"), &stat), None);
         assert_eq!(parse(b"muster context 1\nhalf"), None);
+    }
+
+    #[test]
+    fn what_was_fetched_takes_along_what_is_remembered_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("data"), dir.path().join("run"));
+        let tree = layout.build_remote("r").join("trees/t");
+        let files = tree.join("files/web");
+        fs::create_dir_all(&files).unwrap();
+        fs::write(files.join("f"), "text").unwrap();
+        let mut old = rustix::fs::stat(files.join("f")).unwrap();
+        old.st_mtime -= 100;
+        old.st_ctime -= 100;
+        let seen = Seen::open(&layout, &files);
+        seen.remember(Path::new("f"), &old, Digest::of(b"text"));
+        seen.save().unwrap();
+        assert_eq!(Seen::open(&layout, &files).digest(Path::new("f"), &old), Some(Digest::of(b"text")));
+        assert!(!layout.build_contexts().exists());
+        fs::remove_dir_all(&tree).unwrap();
+        assert_eq!(Seen::open(&layout, &files).digest(Path::new("f"), &old), None);
     }
 }

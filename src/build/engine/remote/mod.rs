@@ -5,6 +5,7 @@
 //!                               state.json           the name of its repository, and whether it is whole
 //!                               repository-<name>/   what was fetched (git)
 //!                               trees/<name>/files/  what was checked out or unpacked, never changed again
+//!                                            seen-*  what builds remember of the files (`copy::seen`)
 //!                               tmp-<name>/          what is being made
 //! ```
 //! A tree is made beside the others and renamed when it is whole and on disk; who reads it holds a shared lock on its
