@@ -7,7 +7,10 @@ use super::{
     proc::{eventually, processes},
     stack::{Ran, Stack, free_port},
 };
-use muster::image::{Reference, Store};
+use muster::{
+    build::engine::remote,
+    image::{Reference, Store},
+};
 use std::{
     fs,
     net::TcpStream,
@@ -262,6 +265,51 @@ fn the_key_of_a_host_is_remembered_when_everything_is_pruned() {
     assert_eq!(known(), "key\n");
     stack.ok(&["builder", "prune", "-a", "-f"]);
     assert_eq!(known(), "key\n");
+}
+
+#[test]
+fn what_was_fetched_of_a_repository_does_not_grow_for_ever() {
+    let origin = Origin::new();
+    let first = origin.make("app", &[DOCKERFILE, ("f", "0\n")]);
+    let ground = Ground::alone();
+    let (layout, access) = (ground.layout(), remote::Access::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fetch = |reference: &str| {
+        let url = muster::build::remote::git(&format!("{}#{reference}", origin.url("app"))).unwrap().unwrap();
+        let tree = runtime.block_on(remote::checkout(&layout, &access, &url, false)).unwrap();
+        fs::read_to_string(tree.dir.join("f")).unwrap()
+    };
+    assert_eq!(fetch(&first), "0\n");
+    let remote = fs::read_dir(layout.build_remotes()).unwrap().next().unwrap().unwrap().path();
+    let repository = || {
+        let found = fs::read_dir(&remote).unwrap().flatten().map(|entry| entry.path());
+        found.into_iter().find(|path| path.display().to_string().contains("/repository-")).unwrap()
+    };
+    let one = repository();
+    let files = || {
+        let objects = Command::new("find").arg(repository().join("objects")).args(["-type", "f"]).output().unwrap();
+        let refs = Command::new("git").arg("for-each-ref").current_dir(repository()).output().unwrap();
+        (String::from_utf8(objects.stdout).unwrap().lines().count(), String::from_utf8(refs.stdout).unwrap())
+    };
+    // As often as a branch and a commit that is named; a pack has up to three files.
+    for number in 1..=40 {
+        let text = format!("{number}\n");
+        let commit = origin.commit("app", &[("f", &text)]);
+        assert_eq!(fetch(if number % 2 == 0 { "main" } else { &commit }), text);
+        let (objects, refs) = files();
+        assert!(objects <= 32 * 3 + 6 && refs.lines().count() <= 33, "{number}: {objects} files, {refs}");
+    }
+    assert_eq!(repository(), one);
+    // Old ones are gone, and come again.
+    let has = |commit: &str| {
+        let mut git = Command::new("git");
+        git.args(["cat-file", "-e", commit]).current_dir(&one).stderr(Stdio::null()).status().unwrap().success()
+    };
+    assert!(has(&origin.git("app", &["rev-parse", "HEAD"])) && !has(&first));
+    let checked = Command::new("git").args(["fsck", "--full"]).current_dir(&one).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    assert_eq!(fetch(&first), "0\n");
+    assert_eq!(fetch("main"), "40\n");
 }
 
 #[test]

@@ -45,6 +45,7 @@ const CONFIGURATION: &str = "\
 \tauto = false
 [fetch]
 \trecurseSubmodules = false
+\tunpackLimit = 1
 \twriteCommitGraph = false
 [init]
 \tdefaultBranch = master

@@ -29,6 +29,9 @@ use std::{
 /// The configuration of a repository as it was when it was made; git notes submodules in it.
 const PRISTINE: &str = "muster-config";
 
+/// Of a repository; each commit that is fetched adds one.
+const MAX_PACKS: usize = 32;
+
 /// What is known of the repository of a remote.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
@@ -128,16 +131,38 @@ impl Work<'_> {
             return Ok(tree);
         }
         self.mark(&repository, false)?;
-        let tree = self.bring(&repository, resolved).await;
+        let tree = self.bring(&repository, &resolved).await;
         // What git said no to is whole; only who is killed leaves a half.
-        self.mark(&repository, true)?;
+        let whole = tree.is_err() || self.tidy(&repository, &resolved).await.unwrap_or(false);
+        self.mark(&repository, whole)?;
         tree
     }
 
-    async fn bring(&self, repository: &Path, resolved: Resolved) -> Result<Tree> {
-        let commit = self.fetch(repository, &resolved).await?;
+    async fn bring(&self, repository: &Path, resolved: &Resolved) -> Result<Tree> {
+        let commit = self.fetch(repository, resolved).await?;
         self.check(&commit)?;
-        self.make(repository, &Resolved { commit, ..resolved }).await
+        self.make(repository, &Resolved { commit, name: resolved.name.clone() }).await
+    }
+
+    /// Makes one pack of many, without the commits that were fetched under other names: those who want them find their
+    /// trees, or fetch what has changed. `false` where git fails; then the next who comes begins anew.
+    async fn tidy(&self, repository: &Path, resolved: &Resolved) -> Result<bool> {
+        let packs = repository.join("objects/pack");
+        let entries = fs::read_dir(&packs).map_err(RemoteError::file("read", &packs))?.flatten();
+        if entries.filter(|entry| entry.path().extension() == Some(OsStr::new("pack"))).count() <= MAX_PACKS {
+            return Ok(true);
+        }
+        let list = over(repository, &["for-each-ref", "--format=%(refname)", "refs/muster/one/"]);
+        let Ok(names) = self.git.try_run(repository, &list, &[]).await? else { return Ok(false) };
+        let kept = self.kept(resolved);
+        for name in names.lines().filter(|name| *name != kept) {
+            let delete = over(repository, &["update-ref", "-d", name]);
+            if self.git.try_run(repository, &delete, &[]).await?.is_err() {
+                return Ok(false);
+            }
+        }
+        let collect = over(repository, &["gc", "-q", "--prune=now"]);
+        Ok(self.git.try_run(repository, &collect, &[]).await?.is_ok())
     }
 
     fn name(&self, commit: &str) -> String {
