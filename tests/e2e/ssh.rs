@@ -72,6 +72,12 @@ fn agents(of: &Path) -> usize {
     processes().iter().filter(|(_, words)| !words.is_empty() && is_ours(words)).count()
 }
 
+/// Processes whose command lines name something on this ground: agents and what they are started by, with their keys.
+fn starters(ground: &Path) -> usize {
+    let is_of = |words: &[String]| words.iter().any(|word| Path::new(word).starts_with(ground));
+    processes().iter().filter(|(_, words)| is_of(words)).count()
+}
+
 #[test]
 fn steps_list_and_sign_with_the_keys_that_they_are_given() {
     let text = "RUN --mount=type=ssh ssh-add -l > /listed && for k in /keys/*.pub; do ssh-add -T $k || exit 1; done
@@ -122,12 +128,22 @@ fn what_is_no_key_or_asks_for_a_passphrase_is_told() {
 
 #[test]
 fn an_agent_goes_with_a_build_that_is_killed() {
-    let stack = stack("sshkill", "default=./key-ed25519", "RUN --mount=type=ssh ssh-add -l && sleep 1000\n");
+    // While the agent starts, and while a step uses it.
+    let text = "RUN --mount=type=ssh ssh-add -l && touch /begun && sleep 1000\n";
+    let stack = stack("sshkill", "default=./key-ed25519", text);
     let ours = stack.ground.path().join("run/builds");
-    let before = agents(&ours);
-    let mut child = stack.command(&["build"]).stderr(Stdio::null()).spawn().unwrap();
-    eventually("the agent runs", Duration::from_secs(60), || agents(&ours) > before);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    eventually("the agent ends", Duration::from_secs(60), || agents(&ours) == before);
+    let layout = stack.ground.layout();
+    let has_begun = || {
+        let sessions = fs::read_dir(layout.data().join("images/tmp")).into_iter().flatten().flatten();
+        let mut dirs = sessions.flat_map(|session| fs::read_dir(session.path()).into_iter().flatten().flatten());
+        dirs.any(|dir| dir.path().join("begun").exists())
+    };
+    for used in [false, true] {
+        let mut child = stack.command(&["build"]).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the agent runs", Duration::from_secs(60), || agents(&ours) > 0 && (!used || has_begun()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A look at all processes is not of one moment: between two of them an agent that forks may not be seen.
+        eventually("the agent ends", Duration::from_secs(60), || starters(stack.ground.path()) == 0);
+    }
 }
