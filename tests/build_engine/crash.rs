@@ -185,6 +185,15 @@ fn a_build_that_is_killed_takes_its_programs_along() {
     world.assert_clean();
 }
 
+/// Goes with the test, however that ends.
+struct Gone(Cgroup);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.remove();
+    }
+}
+
 fn what_is_left_is_known_by_its_session() {
     let world = World::new();
     // Its network stays.
@@ -198,17 +207,17 @@ fn what_is_left_is_known_by_its_session() {
     let held = world.store.workshop().unwrap();
     let session = held.path().file_name().unwrap().to_str().unwrap();
     let top = Path::new("muster").join(world.cgroups_name());
-    let make = |name: String| {
+    let make = |name: &str| {
         let spec = CgroupSpec { path: top.join(name), limits: Limits::default() };
-        Cgroup::create(&spec).unwrap()
+        Gone(Cgroup::create(&spec).unwrap())
     };
-    let (living, dead) = (format!("{session}-0123"), "session-dead-4567");
-    let (of_living, _of_dead) = (make(living.clone()), make(dead.into()));
+    let living = format!("{session}-0123");
+    let made = [make(&living), make("session-dead-4567")];
     let mut plans = Plans::new();
     let base = plans.base();
     world.build(plans.plan(base));
     let left = Cgroup::names_below(&top);
-    of_living.remove().unwrap();
+    drop(made);
     assert_eq!(left, [living.as_str()]);
     drop(held);
     world.assert_clean();
