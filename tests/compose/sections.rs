@@ -481,12 +481,6 @@ fn bad_volumes_secrets_and_configs() {
     5 |   bb: {driver_opts: {o: bind}}
       |        ^^^^^^^^^^^
 
-    error: `secrets.s.environment`: a source other than `file` is not supported yet
-     --> compose.yaml:7:20
-      |
-    7 |   s: {environment: S}
-      |                    ^
-
     error: `configs.c.content`: a source other than `file` is not supported yet
       --> compose.yaml:10:16
        |
@@ -498,5 +492,11 @@ fn bad_volumes_secrets_and_configs() {
        |
     11 |   d: {external: true}
        |                 ^^^^
+
+    error: `secrets.s.environment`: a source other than `file` is not supported yet
+     --> compose.yaml:7:20
+      |
+    7 |   s: {environment: S}
+      |                    ^
     "#);
 }

@@ -38,7 +38,7 @@ const OBJECT: &[Field<Object>] = &[
     Read("environment", |d, at, o| {
         o.refused = true;
         if let Some(name) = d.filled(at) {
-            o.source = Some((FileSource::Environment(name), at.node.span));
+            o.source.get_or_insert((FileSource::Environment(name), at.node.span));
         }
     }),
     Read("content", |d, at, o| {
