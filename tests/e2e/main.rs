@@ -14,6 +14,7 @@ mod image;
 mod proc;
 mod stack;
 
+mod archives;
 mod build;
 mod bundle;
 mod caches;
