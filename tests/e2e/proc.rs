@@ -31,9 +31,13 @@ pub fn alive(pid: i32) -> bool {
         .is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+/// It may have gone by itself in the moment before, with the one that it belongs to.
 pub fn kill(pid: i32, signal: rustix::process::Signal) {
     let process = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(process, signal).unwrap();
+    match rustix::process::kill_process(process, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => panic!("cannot kill {pid}: {error}"),
+    }
 }
 
 /// A field of /proc/<pid>/status.
