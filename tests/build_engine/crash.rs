@@ -2,7 +2,7 @@
 
 use crate::{
     Test,
-    world::{Plans, World, runtime, told, tree},
+    world::{Plans, World, runtime, tree},
 };
 use muster::build::{
     engine,
@@ -54,23 +54,12 @@ fn busy() -> Plan {
 
 /// `--build DIR PLAN`
 pub fn build_in(dir: &str, plan: &str) -> ExitCode {
-    let mut world = World::at(Path::new(dir)).with_base();
+    let world = World::at(Path::new(dir)).with_base();
     let plan = match plan {
         "endless" => endless(Network::Default),
         _ => busy(),
     };
-    let result = world.try_build(plan);
-    // The directory is not this process's to remove.
-    world.dir = "/nonexistent".into();
-    match result {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            let mut out = std::io::stderr();
-            writeln!(out, "{}", told(&error)).unwrap();
-            ExitCode::FAILURE
-        }
-    }
+    world.build_for_parent(plan)
 }
 
 fn start(world: &World, plan: &str) -> Child {

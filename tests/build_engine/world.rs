@@ -19,6 +19,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -119,6 +120,22 @@ impl World {
 
     pub fn build(&self, plan: Plan) -> Image {
         self.try_build(plan).unwrap_or_else(|error| panic!("{}", told(&error)))
+    }
+
+    /// In a child of the test: an error goes to standard error, and the directory stays, which is the parent's to
+    /// remove.
+    pub fn build_for_parent(mut self, plan: Plan) -> ExitCode {
+        let result = self.try_build(plan);
+        self.dir = "/nonexistent".into();
+        match result {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                use std::io::Write;
+                let mut out = std::io::stderr();
+                writeln!(out, "{}", told(&error)).unwrap();
+                ExitCode::FAILURE
+            }
+        }
     }
 
     /// The build's error as a person sees it.

@@ -332,18 +332,7 @@ pub fn build_in(how: &str, dir: &str, tag: &str, path: &str) -> ExitCode {
         "--import" => world.options.share.from = vec![place],
         _ => world.options.share.to = vec![destination(&place, true)],
     }
-    let result = world.try_build(staged());
-    // The directory is not this process's to remove.
-    world.dir = "/nonexistent".into();
-    match result {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            let mut out = std::io::stderr();
-            writeln!(out, "{}", told(&error)).unwrap();
-            ExitCode::FAILURE
-        }
-    }
+    world.build_for_parent(staged())
 }
 
 fn start(world: &World, tag: &str) -> Child {
