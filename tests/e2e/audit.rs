@@ -176,8 +176,20 @@ fn bridge(id: &NetworkId) -> String {
     format!("mst-{}", id.as_str().get(..8).unwrap_or(id.as_str()))
 }
 
-fn networks(layout: &Layout) -> Vec<Value> {
+pub fn networks(layout: &Layout) -> Vec<Value> {
     entries(&layout.networks()).iter().filter_map(|path| record::read(path).ok()?).collect()
+}
+
+/// Takes away the bridges and tables of networks whose test has failed.
+pub fn reclaim_networks(networks: &[Value]) {
+    for network in networks {
+        let bridge = bridge(&NetworkId::new(network["id"].as_str().unwrap_or_default()));
+        let _ = Command::new("ip").args(["link", "delete", &bridge]).output();
+        let table = format!("muster-{}", network["project"].as_str().unwrap_or_default());
+        for family in ["ip", "bridge"] {
+            let _ = Command::new("nft").args(["delete", "table", family, &table]).output();
+        }
+    }
 }
 
 /// A record or a directory whose name begins with the project's, as `<project>_<key>` does.

@@ -1,6 +1,7 @@
 //! What all stacks of a test run stand on: the binary under test, muster's two roots in a temporary directory, and a
 //! root file system of busybox. It goes away with the last stack that uses it.
 
+use super::audit;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
@@ -77,6 +78,24 @@ pub fn busybox() -> PathBuf {
         .map(PathBuf::from)
         .find(|path| path.exists())
         .expect("busybox is missing: apt-get install busybox-static")
+}
+
+impl Drop for Ground {
+    /// What no stack has of its own: the network of builds, which a build that was killed leaves to the next.
+    fn drop(&mut self) {
+        let left = audit::networks(&self.layout());
+        if left.is_empty() {
+            return;
+        }
+        audit::reclaim_networks(&left);
+        let fault = format!("{}: networks are left: {left:#?}", self.path().display());
+        // A second panic while the first one unwinds would end all tests.
+        if std::thread::panicking() {
+            eprintln!("{fault}");
+        } else {
+            panic!("{fault}");
+        }
+    }
 }
 
 fn make_rootfs(root: &Path) {

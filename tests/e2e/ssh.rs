@@ -146,4 +146,8 @@ fn an_agent_goes_with_a_build_that_is_killed() {
         // A look at all processes is not of one moment: between two of them an agent that forks may not be seen.
         eventually("the agent ends", Duration::from_secs(60), || starters(stack.ground.path()) == 0);
     }
+    // The network of a killed step is the next build's to sweep.
+    stack.write("src/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    stack.ok(&["build"]);
+    assert_eq!(fs::read_dir(layout.networks()).unwrap().count(), 0);
 }

@@ -196,13 +196,13 @@ impl Engine {
         Ok(sealed)
     }
 
-    /// A directory below the run directory, for what shall touch no disk. It goes with the build.
     /// With the name of the session: whoever sweeps knows by it whether somebody lives who uses the cgroup.
     pub fn cgroup(&self, name: &str) -> PathBuf {
         let session = self.workshop.path().file_name().unwrap_or_default().to_string_lossy();
         self.cgroups.join(format!("{session}-{name}"))
     }
 
+    /// A directory below the run directory, for what shall touch no disk. It goes with the build.
     pub fn private_dir(&self) -> Result<&Path> {
         use std::os::unix::fs::DirBuilderExt;
         let path = &self.private;

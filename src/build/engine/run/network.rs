@@ -2,7 +2,8 @@
 //! resolvers behind 127.0.0.11.
 //!
 //! The bridge is there while a step uses it. One lock stands around joining and leaving, so that nobody removes what
-//! another is just about to use; what a killed build left is found and reclaimed by the next that joins.
+//! another is just about to use. A step that is on the network has a file among the private files of its build, which
+//! go with it: who has an address and no such file was killed, and the next build takes its link away.
 
 use super::super::{
     cache::random,
@@ -102,8 +103,10 @@ async fn enter(engine: &Engine, container: ContainerId) -> Result<Joined> {
 
 async fn carry_in(engine: &Engine, networks: &Networks, container: &ContainerId) -> Result<(Sandbox, NetworkRecord)> {
     let _turn = turn(&engine.layout).await?;
+    let presence = engine.private_dir()?.join(presence(container));
+    std::fs::write(&presence, "").map_err(StepError::file("write", &presence))?;
     let network = networks.ensure(&network_spec(&engine.layout)).await?;
-    reclaim(networks, &network)?;
+    reclaim(&engine.layout, networks).await?;
     let lease = networks.lease(NAME, container, &LeaseRequest::default())?;
     let sandbox = networks.prepare(&EndpointSpec { container: container.clone(), leases: vec![lease] }).await?;
     for warning in networks.apply(&firewall(&engine.layout, networks, &network)?).await? {
@@ -179,13 +182,16 @@ async fn leave(layout: &Layout, container: &ContainerId) -> Result<()> {
     let networks = Networks::new(layout);
     networks.teardown(container).await?;
     networks.release(container)?;
+    for build in builds(layout) {
+        let _ = std::fs::remove_file(build.join(presence(container)));
+    }
     clear(layout, &networks).await
 }
 
 /// Takes the bridge and its rules away when nobody is on it. The caller holds the lock.
 async fn clear(layout: &Layout, networks: &Networks) -> Result<()> {
     let Some(network) = networks.find(NAME)? else { return Ok(()) };
-    reclaim(networks, &network)?;
+    reclaim(layout, networks).await?;
     if !networks.peers(NAME)?.is_empty() {
         networks.apply(&firewall(layout, networks, &network)?).await?;
         return Ok(());
@@ -207,15 +213,29 @@ pub async fn sweep(layout: &Layout) -> Result<()> {
     clear(layout, &networks).await
 }
 
-/// Addresses whose link is gone belong to nobody: under the lock nobody is between the two.
-fn reclaim(networks: &Networks, network: &NetworkRecord) -> Result<()> {
+/// Takes from the network whom a build that was killed left on it. Under the lock nobody is between the two; not to
+/// wait for the kernel, which frees the namespace of a killed program in its own time, the links are deleted.
+async fn reclaim(layout: &Layout, networks: &Networks) -> Result<()> {
+    let builds = builds(layout);
     for peer in networks.peers(NAME)? {
-        let link = network.link(peer.container.as_str());
-        if !Path::new("/sys/class/net").join(link).exists() {
+        let presence = presence(&peer.container);
+        if !builds.iter().any(|build| build.join(&presence).exists()) {
+            networks.teardown(&peer.container).await?;
             networks.release(&peer.container)?;
         }
     }
     Ok(())
+}
+
+/// The file that says that a step is on the network, among the private files of its build.
+fn presence(container: &ContainerId) -> String {
+    format!("network-{container}")
+}
+
+/// Where the builds of this host that live, or that nobody has swept yet, have their private files.
+fn builds(layout: &Layout) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(layout.run_builds()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// No project has a dot at the head of its name. Two stores on one host are strangers to each other.
