@@ -3,6 +3,8 @@
 //! An editor sees a file before its variables are resolved. The patterns for numbers and booleans let a `$` pass for
 //! that reason; the checks run when no variable is left, and do not.
 
+use serde::{Deserialize, Serialize};
+
 /// Names of services, networks, volumes and the like.
 pub const NAME: &str = "^[a-zA-Z0-9._-]+$";
 /// Attributes that are for other programs.
@@ -17,7 +19,7 @@ pub const PULL_POLICY: &str =
     r"^(always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+)$|\$";
 
 /// What a text has to look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pattern {
     Name,
     Extension,

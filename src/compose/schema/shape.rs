@@ -2,62 +2,94 @@
 
 use super::{document::generated, patterns::Pattern};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
 };
 
+/// Kept as it is compiled, because making the schema from the types takes a third of the time of a short command. A test
+/// sees to it that it is that of this version.
+const KEPT: &str = include_str!("shape.json");
+
 /// What may stand in one place of a Compose file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Shape {
     /// What the value is called, where it is more than its kind: "size".
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) examples: Vec<String>,
     /// Everything may stand here; the slots are empty.
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) anything: bool,
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) null: bool,
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) boolean: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) number: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) list: Option<List>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mapping: Option<Mapping>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Number {
+    #[serde(skip_serializing_if = "is_false")]
     pub whole: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<i64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Text {
     /// The only texts that may stand here; none for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct List {
     pub item: Arc<Shape>,
+    #[serde(default, skip_serializing_if = "is_false")]
     pub unique: bool,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Mapping {
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub properties: IndexMap<String, Arc<Shape>>,
     /// Keys of the user's own, and what stands under them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub named: Option<(Option<Pattern>, Arc<Shape>)>,
     /// `x-` attributes are let through.
+    #[serde(skip_serializing_if = "is_false")]
     pub extensions: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<String>,
 }
 
 /// The shape of a whole file.
 pub fn shape() -> &'static Shape {
     static SHAPE: OnceLock<Arc<Shape>> = OnceLock::new();
-    SHAPE.get_or_init(|| compile(&generated()))
+    SHAPE.get_or_init(|| serde_json::from_str(KEPT).unwrap_or_else(|_| compile(&generated())))
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Shape {
@@ -198,4 +230,21 @@ impl Shape {
 
 fn texts(list: Option<&Value>) -> Vec<String> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `MUSTER_BLESS=1 cargo test --lib schema` writes it anew.
+    #[test]
+    fn the_shape_that_is_kept_is_that_of_this_version() {
+        let text = format!("{}\n", serde_json::to_string(&compile(&generated())).unwrap());
+        if std::env::var_os("MUSTER_BLESS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/compose/schema/shape.json"), text).unwrap();
+            return;
+        }
+        assert!(KEPT == text, "run this test with MUSTER_BLESS=1");
+        assert_eq!(serde_json::from_str::<Shape>(KEPT).unwrap(), *compile(&generated()));
+    }
 }
