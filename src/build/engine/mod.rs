@@ -162,7 +162,13 @@ async fn open(
         sweep(&layout, &workshop, &cgroups);
         let contexts = inputs.context.iter().map(|context| (String::new(), context));
         let contexts = contexts.chain(inputs.named.iter().map(|(name, context)| (name.clone(), context)));
-        let seen = contexts.map(|(name, context)| (name, Arc::new(Seen::open(&layout, &context.dir)))).collect();
+        let seen: HashMap<_, _> =
+            contexts.map(|(name, context)| (name, Arc::new(Seen::open(&layout, &context.dir)))).collect();
+        // While files are looked at; who needs it waits for it.
+        for seen in seen.values() {
+            let seen = seen.clone();
+            tokio::task::spawn_blocking(move || seen.read());
+        }
         let engine = Engine {
             permits: Arc::new(Semaphore::new(options.parallel.unwrap_or(processors.max(4)))),
             packers: Arc::new(Semaphore::new(processors)),

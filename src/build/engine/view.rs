@@ -260,28 +260,42 @@ impl Dir {
 
     /// Names of its entries, sorted.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
+        if let [only] = self.parts.as_slice() {
+            let mut names = Vec::new();
+            names_in(only, |name, shown| names.extend(shown.then_some(name)))?;
+            names.sort_unstable();
+            return Ok(names);
+        }
         let mut seen: BTreeMap<OsString, bool> = BTreeMap::new();
         for part in &self.parts {
-            for entry in rfs::Dir::read_from(part)? {
-                let entry = entry?;
-                let name = entry.file_name().to_bytes();
-                if name == b"." || name == b".." {
-                    continue;
-                }
-                let name = OsString::from_vec(name.to_vec());
-                // Only a character device can be a whiteout.
-                let shown = match entry.file_type() {
-                    FileType::CharacterDevice | FileType::Unknown => {
-                        let stat = rfs::statat(part, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-                        !is_whiteout(&stat)
-                    }
-                    _ => true,
-                };
+            names_in(part, |name, shown| {
                 seen.entry(name).or_insert(shown);
-            }
+            })?;
         }
         Ok(seen.into_iter().filter(|(_, shown)| *shown).map(|(name, _)| name).collect())
     }
+}
+
+/// Tells every name in one directory of a stack, and whether it is shown.
+fn names_in(part: &OwnedFd, mut tell: impl FnMut(OsString, bool)) -> io::Result<()> {
+    for entry in rfs::Dir::read_from(part)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let name = OsString::from_vec(name.to_vec());
+        // Only a character device can be a whiteout.
+        let shown = match entry.file_type() {
+            FileType::CharacterDevice | FileType::Unknown => {
+                let stat = rfs::statat(part, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+                !is_whiteout(&stat)
+            }
+            _ => true,
+        };
+        tell(name, shown);
+    }
+    Ok(())
 }
 
 impl Leaf {

@@ -45,7 +45,7 @@ pub fn digest(origin: &Origin, found: &[Found], seen: Option<&Seen>, cancelled: 
 fn item_key(key: Key, origin: &Origin, cursor: &mut Cursor<'_>, item: &Item, seen: Option<&Seen>) -> io::Result<Key> {
     let stat = &item.stat;
     let owner = if origin.foreign { (0, 0) } else { (stat.st_uid, stat.st_gid) };
-    let key = key.bytes(item.to.as_os_str().as_bytes()).number(stat.st_mode).number(owner.0).number(owner.1);
+    let key = key.bytes(item.to().as_os_str().as_bytes()).number(stat.st_mode).number(owner.0).number(owner.1);
     match item.kind() {
         FileType::RegularFile => {
             let digest = match seen.and_then(|seen| seen.digest(&item.path, stat)) {

@@ -16,7 +16,9 @@ use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// As the packer has it.
@@ -37,8 +39,8 @@ pub struct Origin {
 pub struct Item {
     /// In the origin, free of links.
     pub path: PathBuf,
-    /// Below the root of the source; empty for a source that is a file.
-    pub to: PathBuf,
+    /// Bytes of the path up to what is below the root of the source.
+    below: usize,
     pub stat: Stat,
 }
 
@@ -53,6 +55,16 @@ pub struct Found {
 }
 
 impl Item {
+    /// The root of a source.
+    fn root(path: PathBuf, stat: Stat) -> Self {
+        Self { below: path.as_os_str().len(), path, stat }
+    }
+
+    /// Below the root of the source; empty for the root.
+    pub fn to(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.path.as_os_str().as_bytes().get(self.below..).unwrap_or_default()))
+    }
+
     pub fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.stat.st_mode)
     }
@@ -81,22 +93,20 @@ pub fn find(origin: &Origin, source: &str, parents: bool, exclude: &Patterns) ->
     }
     let Some(base) = base_of_glob(origin, Path::new(&fixed))? else { return Ok(Vec::new()) };
     let pattern = Pattern::parse(&wild, false).map_err(|bad| StepError::Refused(bad.to_string()))?;
-    let mut matches = Vec::new();
-    walk(
+    let matches = walk(
         origin,
         &base,
-        &mut |_, path, _, state: &Descent| {
-            let states = pattern.step(&state.states, path.file_name().unwrap_or_default());
+        &|_, path, _, states: &Vec<usize>| {
+            let states = pattern.step(states, path.file_name().unwrap_or_default());
             if pattern.is_whole(&states) {
-                matches.push(path.to_owned());
-                return Step::Leave;
+                return Step { keep: Some(()), enter: None };
             }
-            if states.is_empty() { Step::Leave } else { Step::Enter(Descent { states }) }
+            Step { keep: None, enter: Some(states).filter(|states| !states.is_empty()) }
         },
-        Descent { states: pattern.start() },
+        pattern.start(),
     )?;
     let mut found = Vec::new();
-    for path in matches {
+    for Kept { path, .. } in matches {
         match one(origin, &path, &path.to_string_lossy(), exclude) {
             // What is ignored is not there to be matched.
             Err(StepError::NotFound { hint, .. }) if !hint.is_empty() => {}
@@ -157,7 +167,7 @@ fn one(origin: &Origin, path: &Path, written: &str, exclude: &Patterns) -> Resul
     let text = place.path.to_string_lossy();
     let verdict = if text.is_empty() { Verdict::default() } else { origin.ignore.verdict(&text, None) };
     let left_out = || left_out(origin, &verdict);
-    let root = Item { path: place.path.clone(), to: PathBuf::new(), stat: *node.stat() };
+    let root = Item::root(place.path.clone(), *node.stat());
     match node {
         Node::Dir(_) => {
             if verdict.excluded && !origin.ignore.may_include_below(&text) {
@@ -185,7 +195,7 @@ fn with_parents(origin: &Origin, source: &str, exclude: &Patterns) -> Result<Opt
     };
     let root = origin.view.walk(&base, false).map_err(StepError::file("look at", &base))?;
     let Some(node) = root.node else { return Ok(None) };
-    let root = Item { path: base.clone(), to: PathBuf::new(), stat: *node.stat() };
+    let root = Item::root(base.clone(), *node.stat());
     let text = wanted.to_string_lossy();
     let pattern = Pattern::parse(&text, true).map_err(|bad| StepError::Refused(bad.to_string()))?;
     let pattern = if text.is_empty() { None } else { Some(&pattern) };
@@ -214,13 +224,12 @@ fn below(
     exclude: &Patterns,
     wanted: Option<&Pattern>,
 ) -> Result<Vec<Item>> {
-    // With each the mark that it is only there for what is in it.
-    let mut items: Vec<(Item, bool)> = Vec::new();
     let start = State { ignored, excluded: Verdict::default(), wanted: wanted.map(Pattern::start) };
-    walk(
+    // With each the mark that it is only there for what is in it.
+    let items: Vec<Kept<bool>> = walk(
         origin,
         root,
-        &mut |to, path, stat, state: &State| {
+        &|to, path, stat, state: &State| {
             let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
             let mut only_above = false;
             let states = match (wanted, &state.wanted) {
@@ -229,7 +238,7 @@ fn below(
                     if pattern.is_whole(&states) {
                         None
                     } else if states.is_empty() || !is_dir {
-                        return Step::Leave;
+                        return Step::none();
                     } else {
                         only_above = true;
                         Some(states)
@@ -243,40 +252,74 @@ fn below(
             for (verdict, patterns, text) in [(&ignored, &origin.ignore, &text), (&excluded, exclude, &relative)] {
                 if verdict.excluded {
                     if !is_dir || !patterns.may_include_below(text) {
-                        return Step::Leave;
+                        return Step::none();
                     }
                     only_above = true;
                 }
             }
-            items.push((Item { path: path.to_owned(), to: to.to_owned(), stat: *stat }, only_above));
-            if is_dir { Step::Enter(State { ignored, excluded, wanted: states }) } else { Step::Leave }
+            let enter = if is_dir { Some(State { ignored, excluded, wanted: states }) } else { None };
+            Step { keep: Some(only_above), enter }
         },
         start,
     )?;
+    let below = if root.as_os_str().is_empty() { 0 } else { root.as_os_str().len() + 1 };
+    let item = |kept: Kept<bool>| Item { path: kept.path, below, stat: kept.stat };
+    if items.iter().all(|kept| !kept.mark) {
+        return Ok(items.into_iter().map(item).collect());
+    }
     let mut needed: HashSet<PathBuf> = HashSet::new();
     let mut kept: Vec<Item> = Vec::with_capacity(items.len());
-    for (item, only_above) in items.into_iter().rev() {
-        if !only_above || needed.contains(&item.to) {
-            needed.extend(item.to.parent().map(Path::to_owned));
-            kept.push(item);
+    for entry in items.into_iter().rev() {
+        if !entry.mark || needed.contains(&entry.path) {
+            needed.extend(entry.path.parent().map(Path::to_owned));
+            kept.push(item(entry));
         }
     }
     kept.reverse();
     Ok(kept)
 }
 
-struct Descent {
-    states: Vec<usize>,
+/// What is thought of an entry.
+struct Step<M, S> {
+    /// It is part of the result, with this mark.
+    keep: Option<M>,
+    /// Look into it, if it is a directory, with this state.
+    enter: Option<S>,
 }
 
-enum Step<S> {
-    /// Look into this directory, with this state.
-    Enter(S),
-    Leave,
+impl<M, S> Step<M, S> {
+    fn none() -> Self {
+        Self { keep: None, enter: None }
+    }
 }
 
-/// Descriptors of directories that are kept open while what is in them is looked at.
+/// An entry of the result.
+struct Kept<M> {
+    path: PathBuf,
+    stat: Stat,
+    mark: M,
+}
+
+/// Judges an entry by its path below the root, its path in the origin, and the state of the directory above.
+type Judge<'a, M, S> = &'a (dyn Fn(&Path, &Path, &Stat, &S) -> Step<M, S> + Sync);
+
+/// Descriptors of directories that a thread keeps open while what is in them is looked at.
 const MAX_OPEN: usize = 128;
+/// Entries that make another thread worth its start; a directory that was not looked into counts as ten.
+const MANY: usize = 200;
+const MAX_THREADS: usize = 4;
+/// Levels with nothing but one directory in them that are gone through in search of a wider one.
+const NARROW: usize = 16;
+
+/// What is walked through, and how its entries are judged.
+struct Walk<'a, M, S> {
+    origin: &'a Origin,
+    root: &'a Path,
+    judge: Judge<'a, M, S>,
+}
+
+/// A directory that is to be entered, with its state.
+type Branch<S> = (PathBuf, S);
 
 /// A directory whose entries are looked at.
 struct Level<S> {
@@ -287,37 +330,131 @@ struct Level<S> {
     state: S,
 }
 
-/// Goes through a directory, parents first, in the order of names. `see` is told the path below `root`, the path in the
-/// origin, and the state of the directory above.
-fn walk<S>(
+/// Goes through a directory; the result has parents first, in the order of names.
+fn walk<M: Send, S: Send + Sync>(
     origin: &Origin,
     root: &Path,
-    see: &mut dyn FnMut(&Path, &Path, &Stat, &S) -> Step<S>,
+    judge: Judge<'_, M, S>,
     start: S,
-) -> Result<()> {
-    let (dir, left) = entries(origin, None, root)?;
-    let mut open = dir.height();
-    let mut levels = vec![Level { left, dir: Some(dir), state: start }];
-    while let Some(level) = levels.last_mut() {
-        let Some((path, stat)) = level.left.pop() else {
-            open -= levels.pop().and_then(|level| level.dir).map_or(0, |dir| dir.height());
-            continue;
+) -> Result<Vec<Kept<M>>> {
+    let mut kept = Vec::new();
+    Walk { origin, root, judge }.wide(root, &start, 0, &mut kept)?;
+    Ok(kept)
+}
+
+impl<M: Send, S: Send + Sync> Walk<'_, M, S> {
+    /// Judges an entry. A directory that is to be entered comes back.
+    fn look(&self, path: PathBuf, stat: &Stat, above: &S, kept: &mut Vec<Kept<M>>) -> Option<Branch<S>> {
+        let to = path.strip_prefix(self.root).unwrap_or(&path);
+        let Step { keep, enter } = (self.judge)(to, &path, stat, above);
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let branch = enter.filter(|_| is_dir).map(|state| (path.clone(), state));
+        kept.extend(keep.map(|mark| Kept { path, stat: *stat, mark }));
+        branch
+    }
+
+    /// A directory at or near the root: what is in it is shared out among threads where there is much to see, as each
+    /// file costs a system call. One that has a single directory in it has nothing to share out, but that may have.
+    fn wide(&self, path: &Path, state: &S, depth: usize, kept: &mut Vec<Kept<M>>) -> Result<()> {
+        let (dir, mut left) = entries(self.origin, None, path)?;
+        let is_dir = |(_, stat): &&(PathBuf, Stat)| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let narrow = left.iter().filter(is_dir).count() == 1 && depth < NARROW;
+        let mut seen = left.len();
+        while let Some((path, stat)) = left.pop() {
+            let Some(branch) = self.look(path, &stat, state, kept) else { continue };
+            if narrow {
+                self.wide(&branch.0, &branch.1, depth + 1, kept)?;
+            } else {
+                seen += self.deep(&dir, branch, depth, kept)?;
+            }
+            let dirs = left.iter().filter(is_dir).count();
+            if dirs > 1 && seen + dirs * 10 >= MANY {
+                return self.share_out(&dir, left, state, depth, kept);
+            }
+        }
+        Ok(())
+    }
+
+    fn share_out(
+        &self,
+        dir: &Dir,
+        mut left: Vec<(PathBuf, Stat)>,
+        state: &S,
+        depth: usize,
+        kept: &mut Vec<Kept<M>>,
+    ) -> Result<()> {
+        // In order, each with what is found below it.
+        let mut parts: Vec<Vec<Kept<M>>> = Vec::new();
+        let mut branches = Vec::new();
+        while let Some((path, stat)) = left.pop() {
+            let mut part = Vec::new();
+            branches.extend(self.look(path, &stat, state, &mut part).map(|branch| (parts.len(), branch)));
+            parts.push(part);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(branches.len());
+        let queue = Mutex::new(branches.into_iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((index, branch)) = next() {
+                let mut part = Vec::new();
+                let result = self.deep(dir, branch, depth, &mut part);
+                if result.is_err() {
+                    // What comes before it has been taken already, and an error there counts first.
+                    while next().is_some() {}
+                }
+                done.push((index, result.map(|_| part)));
+            }
+            done
         };
-        let to = path.strip_prefix(root).unwrap_or(&path);
-        if let Step::Enter(state) = see(to, &path, &stat, &level.state)
-            && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-        {
-            let (dir, left) = entries(origin, level.dir.as_ref(), &path)?;
-            if levels.len() > MAX_DEPTH {
+        let mut done = std::thread::scope(|scope| {
+            // Without threads, the work is done here.
+            let others: Vec<_> =
+                (1..threads).map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+            let mut done = work();
+            for other in others {
+                match other.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(index, _)| *index);
+        for (index, result) in done {
+            parts[index].append(&mut result?);
+        }
+        kept.reserve(parts.iter().map(Vec::len).sum());
+        for mut part in parts {
+            kept.append(&mut part);
+        }
+        Ok(())
+    }
+
+    /// A directory with all that is in it, on this thread and without recursion: it may be as deep as a path can be.
+    /// Returns how many entries there were.
+    fn deep(&self, above: &Dir, (path, state): Branch<S>, depth: usize, kept: &mut Vec<Kept<M>>) -> Result<usize> {
+        let (dir, left) = entries(self.origin, Some(above), &path)?;
+        let (mut open, mut seen) = (dir.height(), left.len());
+        let mut levels = vec![Level { left, dir: Some(dir), state }];
+        while let Some(level) = levels.last_mut() {
+            let Some((path, stat)) = level.left.pop() else {
+                open -= levels.pop().and_then(|level| level.dir).map_or(0, |dir| dir.height());
+                continue;
+            };
+            let Some((path, state)) = self.look(path, &stat, &level.state, kept) else { continue };
+            let (dir, left) = entries(self.origin, level.dir.as_ref(), &path)?;
+            if depth + levels.len() >= MAX_DEPTH {
                 let deep = io::Error::from(io::ErrorKind::InvalidFilename);
                 return Err(StepError::file("look into", &path)(deep));
             }
+            seen += left.len();
             let dir = Some(dir).filter(|dir| open + dir.height() <= MAX_OPEN);
             open += dir.as_ref().map_or(0, Dir::height);
             levels.push(Level { left, dir, state });
         }
+        Ok(seen)
     }
-    Ok(())
 }
 
 /// The directory at `path`, which is one of `above`, and its entries, last name first.
@@ -349,4 +486,70 @@ fn split(source: &str) -> (String, String) {
 /// With the slash that BuildKit shows.
 fn shown(path: &str) -> String {
     format!("/{}", path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn origin(dir: &Path, ignore: &[&str]) -> Origin {
+        let ignore = Patterns::new(ignore.iter().copied()).unwrap();
+        Origin { view: View::open([dir]).unwrap(), ignore, foreign: true }
+    }
+
+    fn names(origin: &Origin, source: &str) -> Vec<(String, String)> {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let found = find(origin, source, false, &Patterns::default()).unwrap();
+        found.iter().flat_map(Found::files).map(|item| (text(&item.path), text(item.to()))).collect()
+    }
+
+    /// The order of names, parents first, as one thread would see them.
+    fn expected(dir: &Path, above: &str, kept: &dyn Fn(&str) -> bool, out: &mut Vec<String>) {
+        let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(Result::unwrap).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = format!("{above}{}", entry.file_name().to_str().unwrap());
+            if kept(&path) {
+                out.push(path.clone());
+            }
+            if entry.file_type().unwrap().is_dir() {
+                expected(&entry.path(), &format!("{path}/"), kept, out);
+            }
+        }
+    }
+
+    #[test]
+    fn what_many_threads_find_is_in_the_order_of_one() {
+        let dir = tempfile::tempdir().unwrap();
+        // Shared out in the third level: those above have one directory each.
+        let wide = dir.path().join("a/b");
+        for number in 0..60 {
+            let below = wide.join(format!("{number}/{}", number % 7));
+            fs::create_dir_all(&below).unwrap();
+            for file in 0..number % 5 {
+                fs::write(below.join(format!("f{file}")), "").unwrap();
+                fs::write(wide.join(format!("{number}x{file}")), "").unwrap();
+            }
+        }
+        let mut all = Vec::new();
+        expected(dir.path(), "", &|_| true, &mut all);
+        assert!(all.len() > MANY);
+        let found = names(&origin(dir.path(), &[]), "/");
+        assert_eq!(found.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), all);
+        assert!(found.iter().all(|(path, to)| path == to));
+        let found = names(&origin(dir.path(), &[]), "/a/b");
+        let below: Vec<_> = all.iter().filter_map(|path| path.strip_prefix("a/b/")).collect();
+        assert_eq!(found.iter().map(|(_, to)| to.as_str()).collect::<Vec<_>>(), below);
+        // Directories that are only there for what is in them.
+        let mut some = Vec::new();
+        let kept = |path: &str| !path.ends_with("f1") && path.matches('/').count() > 3;
+        expected(dir.path(), "", &kept, &mut some);
+        let wanted: Vec<_> = all
+            .iter()
+            .filter(|path| some.iter().any(|kept| kept == *path || kept.starts_with(&format!("{path}/"))))
+            .collect();
+        let found = names(&origin(dir.path(), &["**", "!a/b/*/*/f*", "**/f1"]), "/");
+        assert_eq!(found.iter().map(|(path, _)| path).collect::<Vec<_>>(), wanted);
+    }
 }

@@ -101,7 +101,7 @@ impl Ground<'_> {
                 continue;
             }
             for item in &found.items {
-                let path = destination.join(&item.to);
+                let path = destination.join(item.to());
                 match item.kind() {
                     FileType::Directory => drop(self.directory(&path)?),
                     _ => self.file(&path)?,

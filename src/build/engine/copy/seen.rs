@@ -14,7 +14,7 @@ use std::{
     collections::HashMap,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,7 +27,8 @@ const FIXED: usize = 8 + 16 + 16 + 8 + 8 + 32 + 4;
 #[derive(Debug)]
 pub struct Seen {
     file: PathBuf,
-    state: Mutex<State>,
+    /// Read when it is first needed.
+    state: OnceLock<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ struct Known {
 }
 
 impl Seen {
-    /// Of the context at `dir`. What cannot be read is forgotten: it costs time and nothing else.
+    /// Of the context at `dir`. Reads nothing yet.
     pub fn open(layout: &Layout, dir: &Path) -> Self {
         let name = Digest::of(dir.as_os_str().as_encoded_bytes()).hex();
         let name = &name[..32];
@@ -56,12 +57,25 @@ impl Seen {
             Some(tree) => tree.join(format!("seen-{name}")),
             None => layout.build_context(name),
         };
-        let known = std::fs::read(&file).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-        Self { file, state: Mutex::new(State { known, changed: false }) }
+        Self { file, state: OnceLock::new() }
+    }
+
+    /// Reads it now, or waits for another thread that does.
+    pub fn read(&self) {
+        drop(self.state());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.state.get_or_init(|| {
+            // What cannot be read is forgotten: it costs time and nothing else.
+            let known = std::fs::read(&self.file).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
+            Mutex::new(State { known, changed: false })
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn digest(&self, path: &Path, stat: &Stat) -> Option<Digest> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         let known = state.known.get(path.as_os_str().as_bytes())?;
         (*known == Known::of(stat, known.digest)).then_some(known.digest)
     }
@@ -70,7 +84,7 @@ impl Seen {
         let known = Known::of(stat, digest);
         let changed = u64::try_from(known.ctime.0.max(known.mtime.0)).map(Duration::from_secs).unwrap_or_default();
         let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().checked_sub(changed);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if age.is_none_or(|age| age <= TICK) {
             state.changed |= state.known.remove(path.as_os_str().as_bytes()).is_some();
             return;
@@ -81,7 +95,11 @@ impl Seen {
 
     /// Writes what is new.
     pub fn save(&self) -> Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was never read has nothing new.
+        if self.state.get().is_none() {
+            return Ok(());
+        }
+        let mut state = self.state();
         if !std::mem::take(&mut state.changed) {
             return Ok(());
         }

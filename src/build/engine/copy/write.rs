@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(StepError::Abandoned("the build was cancelled".into()));
             }
-            let to = target.join(&item.to);
+            let to = target.join(item.to());
             let (parent, name) = parts(&to)?;
             if item.kind() == FileType::Directory {
                 self.directory(origin, &mut from, item, &parent, &name, &to)?;
