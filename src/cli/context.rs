@@ -131,10 +131,11 @@ impl Context {
         }
     }
 
-    /// `--progress`, then `COMPOSE_PROGRESS`, then what fits standard error. `environment` is the files' view of the
+    /// `--progress`, then `COMPOSE_PROGRESS`, then BuildKit's variable, then what fits standard error. `environment` is the files' view of the
     /// variables, so that `.env` counts.
     pub fn progress_mode(&self, environment: &BTreeMap<String, String>) -> Mode {
-        let asked = self.global.progress.or_else(|| word(environment, "COMPOSE_PROGRESS"));
+        let variables = ["COMPOSE_PROGRESS", "BUILDKIT_PROGRESS"];
+        let asked = self.global.progress.or_else(|| variables.iter().find_map(|name| word(environment, name)));
         asked.unwrap_or_default().resolve(self.err.terminal && self.err.colour)
     }
 

@@ -71,6 +71,10 @@ fn wrong_usage_is_1_and_help_is_0() {
     let world = World::new();
     assert_eq!(world.muster(&["pss"]).code, Some(1));
     assert_eq!(world.muster(&["up", "-d", "--attach", "web"]).code, Some(1));
+    for (word, said) in [("nosuch.bundle", "there is no bundle nosuch.bundle"), ("./compose.yaml", "is not a bundle")] {
+        let refused = world.muster(&["up", "-d", word]);
+        assert!(refused.code == Some(1) && refused.err.contains(said), "{refused:?}");
+    }
     assert_eq!(world.muster(&["--help"]).code, Some(0));
     assert_eq!(world.muster(&["compose", "version", "--short"]).out, format!("{}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     build::{
         self, BuildError, Event, StepError,
-        dockerfile::nearest,
+        dockerfile::{self, nearest},
         frontend::{self, Configurations},
         op::{Base, Op, Plan, StepId},
     },
@@ -218,8 +218,7 @@ fn failed(service: &str, file: &str, text: &str, error: &BuildError) -> Error {
     let mut message = format!("service {service:?}: {error}");
     if let BuildError::Step { line, source, .. } = error {
         if *line > 0 {
-            let written = text.lines().nth(line - 1).unwrap_or_default();
-            message.push_str(&format!("\n{file}:{line}\n  {line} | {written}"));
+            message.push_str(&format!("\n{file}:{line}\n{}", written(text, *line)));
         }
         if let StepError::Exit { output, .. } = source {
             for line in output {
@@ -231,9 +230,40 @@ fn failed(service: &str, file: &str, text: &str, error: &BuildError) -> Error {
     Error::refused(message)
 }
 
+/// Lines of an instruction that are shown.
+const SHOWN: usize = 30;
+
+/// The instruction that begins in a line, as it is written.
+fn written(text: &str, first: usize) -> String {
+    let parsed = dockerfile::parse(text).ok();
+    let instruction = parsed.iter().flat_map(|file| &file.instructions).find(|found| found.at.line == first);
+    let last = instruction.map_or(first, |found| found.last_line.max(first));
+    let shown = last.min(first + SHOWN - 1);
+    let width = shown.to_string().len();
+    let lines = text.lines().chain(std::iter::repeat("")).enumerate().skip(first.saturating_sub(1));
+    let mut lines: Vec<String> = lines
+        .take(shown + 1 - first)
+        .map(|(index, line)| format!("  {:width$} | {line}", index + 1).trim_end().to_owned())
+        .collect();
+    if shown < last {
+        lines.push(format!("  {:width$} | and {} lines more", "", last - shown));
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instruction_is_shown_with_all_its_lines() {
+        let text = "FROM scratch\nRUN <<E\na\n\nE\nRUN true && \\\n  # why\n  false\nRUN x\n";
+        assert_eq!(written(text, 2), "  2 | RUN <<E\n  3 | a\n  4 |\n  5 | E");
+        assert_eq!(written(text, 6), "  6 | RUN true && \\\n  7 |   # why\n  8 |   false");
+        assert_eq!(written(text, 9), "  9 | RUN x");
+        let long = format!("FROM a\nRUN <<E\n{}E\n", "x\n".repeat(100));
+        assert!(written(&long, 2).ends_with("  31 | x\n     | and 72 lines more"), "{}", written(&long, 2));
+    }
 
     #[test]
     fn an_image_that_is_not_there_is_shown_where_it_is_named() {

@@ -14,18 +14,26 @@ pub fn word(cx: &Context, words: &[String]) -> Result<Option<PathBuf>, Error> {
     let Some(word) = words.first() else { return Ok(None) };
     let path = cx.env.cwd.join(word);
     if !Bundle::is_one(&path) {
-        return Ok(None);
+        // No service has a slash in its name.
+        return match (word.contains('/') || word.ends_with(".bundle"), path.exists()) {
+            (true, true) if word.contains('/') => Err(Error::Usage(format!("{word} is not a bundle"))),
+            (true, false) if !is_service(cx, word) => Err(Error::Usage(format!("there is no bundle {word}"))),
+            _ => Ok(None),
+        };
     }
     let is_path = word.contains('/');
-    if !is_path && !cx.global.files.iter().any(|file| file.as_os_str() == "-") {
-        let options = cx.load_options(&[], Purpose::Look);
-        if compose::load(&options).is_ok_and(|loaded| {
-            loaded.project.services.contains_key(word) || loaded.project.disabled_services.contains_key(word)
-        }) {
-            return Err(Error::Usage(format!("{word} is a service and a bundle: write ./{word} for the bundle")));
-        }
+    if !is_path && is_service(cx, word) {
+        return Err(Error::Usage(format!("{word} is a service and a bundle: write ./{word} for the bundle")));
     }
     Ok(Some(path))
+}
+
+/// Of the project of this directory. Standard input can be read only once, and says nothing here.
+fn is_service(cx: &Context, word: &str) -> bool {
+    !cx.global.files.iter().any(|file| file.as_os_str() == "-")
+        && compose::load(&cx.load_options(&[], Purpose::Look)).is_ok_and(|loaded| {
+            loaded.project.services.contains_key(word) || loaded.project.disabled_services.contains_key(word)
+        })
 }
 
 /// Images into the store, volumes where there are none, files below the state directory; from then on the global flags
