@@ -5,6 +5,7 @@ pub mod build {
     pub mod dockerfile;
     pub mod frontend;
     pub mod op;
+    pub mod remote;
 }
 #[path = "../../src/image"]
 pub mod image {
