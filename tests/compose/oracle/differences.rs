@@ -122,7 +122,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "zero ulimits",
-        reason: "A limit of 0 is 0 to muster; docker compose prints it as `{}`, and refuses to read that again.",
+        reason: "A limit of 0 is 0 to muster; docker compose leaves it out of its JSON, and refuses to read that again.",
         alike: None,
     },
     Difference {
