@@ -3,6 +3,7 @@
 //! ```text
 //! step      the names of a result, and the order of the work
 //! find      which files a source names: globs, ignore files, --exclude, --parents
+//! walk      through a directory, with several threads
 //! content   the digest of what is read, which is the step's name; seen: what need not be read again
 //! scan      find and content of a context's source, once a build
 //! footprint what of its root a step depends on
@@ -21,6 +22,7 @@ pub mod scan;
 pub mod seen;
 pub mod step;
 pub mod unpack;
+mod walk;
 pub mod write;
 
 use super::{
