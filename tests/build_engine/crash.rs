@@ -161,13 +161,18 @@ fn steps_on_the_network_that_are_dropped_together_leave_it() {
     }
 }
 
-fn a_build_that_is_killed_takes_its_programs_along() {
-    let world = World::new();
-    let mut child = start(&world, "endless");
-    until("it runs", || programs(&world) >= 2);
+/// A build with a step on the network, killed while that runs.
+fn kill_endless(world: &World) {
+    let mut child = start(world, "endless");
+    until("it runs", || programs(world) >= 2);
     child.kill().unwrap();
     child.wait().unwrap();
-    until("its programs end", || programs(&world) == 0 && world.cgroups().is_empty());
+    until("its programs end", || programs(world) == 0 && world.cgroups().is_empty());
+}
+
+fn a_build_that_is_killed_takes_its_programs_along() {
+    let world = World::new();
+    kill_endless(&world);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*world.dir.to_string_lossy()));
     world.build(busy());
@@ -186,11 +191,7 @@ impl Drop for Gone {
 fn what_is_left_is_known_by_its_session() {
     let world = World::new();
     // Its network stays.
-    let mut child = start(&world, "endless");
-    until("it runs", || programs(&world) >= 2);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    until("its programs end", || programs(&world) == 0 && world.cgroups().is_empty());
+    kill_endless(&world);
     assert_ne!(fs::read_dir(world.dir.join("data/networks")).unwrap().count(), 0);
     // As the command line has them beside the engine's, for sources and for keys.
     let held = world.store.workshop().unwrap();

@@ -221,7 +221,7 @@ fn a_bundle_is_never_taken_for_a_service() {
     stack.write("app", "no bundle");
     stack.ok(&["up", "-d", "app"]);
     let ran = stack.fails(&["bundle", "up", "./app"]);
-    assert!(ran.stderr.contains("needs a bundle"), "{ran:#?}");
+    assert!(ran.stderr.contains("is not a bundle"), "{ran:#?}");
     let ran = stack.fails(&["bundle", "inspect", "compose.yaml"]);
     assert!(ran.stderr.contains("is not a bundle"), "{ran:#?}");
     stack.compose("services: {x: {image: '%IMAGE%'}}");
