@@ -4,7 +4,7 @@
 //! forms     scalars, lists, mappings           the words that sections are written in
 //! project   the top level, and so on           one file a section; doc comments are the descriptions of the schema
 //! document  types -> JSON Schema 2020-12       for editors
-//! shape     JSON Schema -> what a check needs  compiled once
+//! shape     JSON Schema -> what a check needs  kept compiled in shape.json
 //! check     merged tree -> findings            unknown attributes, wrong kinds, missing ones, all at once
 //! wording   what a finding says
 //! ```
